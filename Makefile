@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make            build/bulkhead.efi and the payload files beside it, for CONFIG
+# make help       everything else
+
+CONFIG ?= config/demo.yaml
+BUILD := build
+NAME := $(basename $(notdir $(CONFIG)))
+OBJDIR := $(BUILD)/$(NAME)
+PYTHON := /usr/bin/python3
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all image help
+all: image
+	@cp $(OBJDIR)/bulkhead.efi $(BUILD)/bulkhead.efi
+	@rm -rf $(BUILD)/esp && cp -r $(OBJDIR)/esp $(BUILD)/esp
+	@echo "$(BUILD)/bulkhead.efi: $$(stat -c %s $(BUILD)/bulkhead.efi) bytes, configuration $(NAME); payloads in $(BUILD)/esp. Next: make run"
+
+# What a fresh machine lacks is fetched first, so that each target alone works on it.
+HOST_READY := $(BUILD)/.host-packages
+$(HOST_READY): tools/setup
+	@mkdir -p $(BUILD)
+	@tools/setup --host && touch $@
+-include $(BUILD)/host.mk
+
+include tools/mkconfig/mkconfig.mk
+include guest/guest.mk
+
+# ---- configuration -----------------------------------------------------------------------------------------------
+CONFIG_C := $(OBJDIR)/config.c
+CONFIG_SIZES_H := $(OBJDIR)/config_sizes.h
+$(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
+	@mkdir -p $(@D)
+	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
+ifneq ($(filter all image run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
+-include $(OBJDIR)/inputs.mk
+endif
+$(OBJDIR)/config.stamp: $(CONFIG) $(BUILD)/mkconfig
+	$(BUILD)/mkconfig build $(CONFIG) --out $(OBJDIR) --root $(BUILD)
+	@touch $@
+$(CONFIG_C) $(CONFIG_SIZES_H): $(OBJDIR)/config.stamp ;
+
+# ---- core --------------------------------------------------------------------------------------------------------
+CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c
+CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
+CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
+CORE_BIN := $(OBJDIR)/core.bin
+CORE_CFLAGS := -std=c17 -O2 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+	-mcmodel=kernel -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables -ffunction-sections \
+	-fdata-sections -fmerge-all-constants -ffile-prefix-map=$(CURDIR)=. \
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wframe-larger-than=2048 -Werror \
+	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
+
+$(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
+$(OBJDIR)/core/config.o: $(CONFIG_C) $(CONFIG_SIZES_H) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
+$(OBJDIR)/core/%.asm.o: %.asm core/layout.inc Makefile
+	@mkdir -p $(@D)
+	nasm -f elf64 -Werror -I. $< -o $@
+$(OBJDIR)/core.elf: $(CORE_OBJS) core/core.lds
+	$(LD) -static -nostdlib --gc-sections --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
+		--defsym=config_cpus=$$(sed -n 's/^#define CONFIG_CPUS //p' $(CONFIG_SIZES_H)) \
+		-T core/core.lds $(CORE_OBJS) -Map=$@.map -o $@
+$(CORE_BIN): $(OBJDIR)/core.elf
+	objcopy -O binary -j .text -j .rodata -j .data $< $@
+-include $(CORE_OBJS:.o=.d)
+
+include boot/boot.mk
+
+image: $(OBJDIR)/bulkhead.efi

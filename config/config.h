@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The configuration as the privileged part sees it: constant tables, written by
+ * the host tool `tools/mkconfig` from a YAML file, compiled into loader and core.
+ *
+ * Everybody reads these tables, nobody writes them. config_validate() is compiled
+ * into the host tool, the tests, the loader and the core: a table that it rejects never runs.
+ *
+ * No pointer leads out of the tables; counts stand beside the arrays they size.
+ * Sizes and addresses are in bytes, unless a name says otherwise.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdint.h>
+
+#define CONFIG_MAGIC 0x47464342u /* "BCFG" */
+#define CONFIG_VERSION 1u
+
+#define PAGE_SIZE 4096ull
+#define LARGE_PAGE_SIZE (2ull << 20)
+
+#define CONFIG_HPA_ANY UINT64_MAX /* placed by the loader's rule */
+#define CONFIG_SHARED UINT16_MAX  /* owner of a memory that several partitions map */
+#define CONFIG_NONE UINT16_MAX
+
+/* Limits that the tables' field widths and the core's bounds rest on. */
+#define CONFIG_MAX_CPUS 64u
+#define CONFIG_MAX_PARTITIONS 64u
+#define CONFIG_MAX_MAPS 32u
+#define CONFIG_MAX_SEGMENTS 16u
+#define CONFIG_NAME_MAX 23u /* characters in a partition or memory name */
+
+/* Access rights of a mapping; the same bits as an EPT entry's (SDM Vol. 3C, 29.3.2). */
+#define RIGHT_READ 1u
+#define RIGHT_WRITE 2u
+#define RIGHT_EXEC 4u
+
+/* A run of host memory. Private to one partition, or declared shared. */
+struct config_memory {
+	const char *name;
+	uint64_t size;  /* multiple of PAGE_SIZE */
+	uint64_t hpa;   /* fixed host-physical address, or CONFIG_HPA_ANY */
+	uint64_t align; /* power of two, PAGE_SIZE at least: where the loader may place it */
+	uint16_t owner; /* index of the owning partition, or CONFIG_SHARED */
+};
+
+/* Where a partition sees (a part of) a memory. */
+struct config_map {
+	uint16_t memory; /* index into config.memories */
+	uint8_t rights;  /* RIGHT_* */
+	uint64_t gpa;    /* guest-physical address, multiple of PAGE_SIZE */
+	uint64_t offset; /* into the memory, multiple of PAGE_SIZE */
+	uint64_t size;   /* multiple of PAGE_SIZE, not 0 */
+};
+
+/* A part of the payload file and where it is copied before the first entry. */
+struct config_segment {
+	uint64_t offset; /* into the payload file */
+	uint64_t size;
+	uint64_t gpa;    /* lies wholly inside the partition's maps */
+};
+
+/* The file on the boot volume that holds a partition's initial memory contents. */
+struct config_payload {
+	const char *file; /* name in the volume's root directory, 8.3 not required */
+	uint64_t size;    /* exact */
+	uint8_t sha256[32];
+};
+
+/* State of a vCPU at its first instruction: 64-bit mode, flat segments
+ * CS=10h, DS=ES=SS=18h, paging on, interrupts off. */
+struct config_entry {
+	uint64_t rip, rsp, rsi, rdi;
+	uint64_t cr3;      /* guest-physical; the tables are part of the payload */
+	uint64_t gdt_base; /* guest-physical and linear; part of the payload */
+	uint16_t gdt_limit;
+};
+
+/*
+ * One (leaf, sub-leaf) that the guest sees: (what the CPU says & mask) | set,
+ * register order EAX, EBX, ECX, EDX. Everything not listed reads as zeros.
+ * The core fills in, on top: the APIC ID (leaves 1 and 0Bh), OSXSAVE and OSPKE,
+ * the size fields of leaf 0Dh, the TSC frequency (15h, 16h), and 40000000h upward as given.
+ */
+struct config_cpuid {
+	uint32_t leaf, subleaf;
+	uint32_t mask[4];
+	uint32_t set[4];
+};
+
+/* Where a leaf's sub-leaves stand in config_partition.cpuid. count 0: absent.
+ * any_subleaf: the leaf ignores ECX. */
+struct config_cpuid_index {
+	uint8_t first, count, any_subleaf;
+};
+#define CONFIG_CPUID_BASIC 0x20u   /* leaves 0 to 1Fh */
+#define CONFIG_CPUID_EXTENDED 0x9u /* 80000000h to 80000008h */
+#define CONFIG_CPUID_HYPER 0x2u    /* 40000000h, 40000001h */
+#define CONFIG_CPUID_OWN 0x2u      /* 40000100h, 40000101h */
+
+/* What an access to an MSR does. Unlisted MSRs: #GP(0) in the guest, counted. */
+enum config_msr_kind {
+	MSR_DENY,    /* #GP(0) */
+	MSR_PASS,    /* straight to the hardware, no exit (bitmap bit clear) */
+	MSR_VALUE,   /* reads `value`; a write is dropped */
+	MSR_SHADOW,  /* a per-vCPU word, first `value`; a write may change only bits of `mask`,
+	              * and the hardware never sees it */
+	MSR_REAL,    /* reads the hardware's value & mask | value; a write is dropped */
+	/* handled by the core */
+	MSR_APIC_BASE, /* 1Bh: reads as enabled x2APIC; a write that changes anything: #GP */
+	MSR_APIC_ID,   /* 802h: virtual APIC ID */
+	MSR_APIC_LDR,  /* 80Dh: from the virtual APIC ID */
+	MSR_APIC_ICR,  /* 830h: filtered */
+	MSR_APIC_SVR,  /* 80Fh: vector and enable bit pass, reserved bits #GP */
+	MSR_XSS,       /* DA0h: checked against leaf 0Dh */
+	MSR_KIND_COUNT
+};
+
+struct config_msr {
+	uint32_t first, last; /* inclusive; sorted by `first`, no overlap */
+	uint8_t read, write;  /* enum config_msr_kind; the two are equal from MSR_SHADOW on,
+	                       * unless one is MSR_DENY */
+	uint8_t shadow;       /* MSR_SHADOW: slot in the vCPU, CONFIG_MSR_SHADOWS of them;
+	                       * a range takes last-first+1 slots from here */
+	uint64_t value, mask;
+};
+
+/* What an access to an I/O port does. Unlisted ports: reads give all ones, writes vanish, counted. */
+enum config_port_kind {
+	PORT_NONE,  /* as if unlisted, but not counted as forbidden */
+	PORT_PASS,  /* straight to the hardware */
+	PORT_UART,  /* the emulated 16550A, eight ports */
+	PORT_SLEEP, /* ACPI sleep control register: bit 5 (SLP_EN) with type 5 stops the partition */
+	PORT_RESET, /* ACPI reset register: writing 6 is a reset request */
+	PORT_KIND_COUNT
+};
+
+struct config_port {
+	uint16_t first, last; /* inclusive; sorted, no overlap */
+	uint8_t kind;
+};
+
+/* Errors a guest can cause, each with one action. */
+enum error_class {
+	ERROR_TRIPLE_FAULT, /* IGNORE and INJECT not possible */
+	ERROR_MEMORY,       /* EPT violation or misconfiguration: INJECT is #GP(0) */
+	ERROR_MSR,          /* forbidden MSR access: INJECT is #GP(0) */
+	ERROR_PORT,         /* forbidden port access: IGNORE, or INJECT #GP(0) */
+	ERROR_INSTRUCTION,  /* forbidden instruction (VMX, SMX, ...): INJECT is #UD */
+	ERROR_INTERRUPT,    /* forbidden interrupt command: IGNORE drops it, INJECT #GP(0) */
+	ERROR_EXIT,         /* an exit the core has no handler for: STOP */
+	ERROR_PAYLOAD,      /* digest differs: STOP only */
+	ERROR_CLASS_COUNT
+};
+
+enum error_action { ACTION_IGNORE, ACTION_INJECT, ACTION_STOP, ACTION_HALT_MACHINE, ACTION_COUNT };
+
+struct config_vcpu {
+	uint16_t cpu;     /* index into the machine's CPUs, MADT order, boot CPU first */
+	uint16_t apic_id; /* virtual x2APIC ID, unique in the partition */
+};
+
+/* Partition flags. */
+#define PARTITION_CPL3_HYPERCALLS 1u /* hypercalls from guest user mode are allowed */
+
+struct config_partition {
+	const char *name;
+	uint32_t flags;
+	uint64_t hypercalls; /* bit n: hypercall number n is allowed */
+	struct config_payload payload;
+	struct config_entry entry;
+	const struct config_vcpu *vcpus;
+	const struct config_map *maps;
+	const struct config_segment *segments;
+	const struct config_cpuid *cpuid;
+	const struct config_msr *msrs;
+	const struct config_port *ports;
+	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
+	struct config_cpuid_index basic[CONFIG_CPUID_BASIC];
+	struct config_cpuid_index extended[CONFIG_CPUID_EXTENDED];
+	struct config_cpuid_index hyper[CONFIG_CPUID_HYPER];
+	struct config_cpuid_index own[CONFIG_CPUID_OWN];
+	uint8_t action[ERROR_CLASS_COUNT]; /* enum error_action */
+};
+
+/* What a CPU does. */
+struct config_cpu {
+	uint16_t partition, vcpu; /* dedicated to this vCPU; partition CONFIG_NONE: parked */
+};
+
+/* What to do where large executable EPT pages let a guest machine-check the CPU (iTLB multihit). */
+enum config_itlb { ITLB_SMALL_PAGES, ITLB_ACCEPT, ITLB_REFUSE };
+
+struct config {
+	uint32_t magic, version;
+	const char *name;
+	const struct config_cpu *cpus;
+	const struct config_memory *memories;
+	const struct config_partition *partitions;
+	uint16_t cpu_count, memory_count, partition_count;
+	uint16_t uart_port;  /* base of the 16550 that carries the consoles; 0: none */
+	uint16_t debug_port; /* a byte port that gets a copy of all console text (0xe9); 0: none */
+	uint8_t itlb_multihit; /* enum config_itlb */
+};
+
+extern const struct config config;
+
+#endif

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The validator of configuration tables: see validate.h. One function a concern, called in an order
+ * in which each may rely on what those before it have established.
+ */
+#include "validate.h"
+#include "../hypercall/abi.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where the sizes of one configuration are known (-include config_sizes.h), the tables must fit them. */
+#ifndef CONFIG_CPUS
+#define CONFIG_CPUS CONFIG_MAX_CPUS
+#define CONFIG_PARTITIONS CONFIG_MAX_PARTITIONS
+#define CONFIG_MEMORIES (2u * CONFIG_MAX_PARTITIONS)
+#define CONFIG_MAPS_MAX CONFIG_MAX_MAPS
+#define CONFIG_CPUID_MAX 255u
+#define CONFIG_MSR_SHADOWS 255u
+#endif
+
+#define ADDRESS_LIMIT (1ull << 46)
+#define APIC_ID_LAST 254u /* 255 is the xAPIC broadcast */
+#define GDT_LIMIT_MIN 31u /* null, unused, 10h code, 18h data */
+
+static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition,
+                                 unsigned index, unsigned other)
+{
+	fault->rule = rule;
+	fault->partition = (uint16_t)partition;
+	fault->index = (uint16_t)index;
+	fault->other = (uint16_t)other;
+	return rule;
+}
+
+/* [a, a + a_size) and [b, b + b_size) share a byte. Neither range wraps. */
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+/* [start, start + size) lies in [0, limit), with no sum that could wrap. */
+static bool within(uint64_t start, uint64_t size, uint64_t limit)
+{
+	return start <= limit && size <= limit - start;
+}
+
+static bool page_multiple(uint64_t n)
+{
+	return n % PAGE_SIZE == 0;
+}
+
+/* One map of the partition holds all of [gpa, gpa + size) with the rights. */
+static bool mapped(const struct config_partition *p, uint64_t gpa, uint64_t size, unsigned rights)
+{
+	for (unsigned i = 0; i < p->map_count; i++) {
+		const struct config_map *m = &p->maps[i];
+		if (gpa >= m->gpa && within(gpa - m->gpa, size, m->size) && (m->rights & rights) == rights)
+			return true;
+	}
+	return false;
+}
+
+static bool name_valid(const char *name)
+{
+	unsigned length = 0;
+
+	for (; name[length] != '\0'; length++) {
+		char c = name[length];
+		bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+		if (!good || length == CONFIG_NAME_MAX)
+			return false;
+	}
+	return length > 0;
+}
+
+/* Both names are valid, so the loop is bounded. */
+static bool name_equal(const char *a, const char *b)
+{
+	unsigned i = 0;
+
+	while (a[i] != '\0' && a[i] == b[i])
+		i++;
+	return a[i] == b[i];
+}
+
+static enum config_rule check_counts(const struct config *c, struct config_fault *fault)
+{
+	if (c->cpu_count == 0 || c->cpu_count > CONFIG_CPUS || c->memory_count == 0 ||
+	    c->memory_count > CONFIG_MEMORIES || c->partition_count == 0 || c->partition_count > CONFIG_PARTITIONS)
+		return fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_partition *p = &c->partitions[i];
+		if (p->vcpu_count == 0 || p->vcpu_count > c->cpu_count || p->map_count == 0 ||
+		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
+		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX)
+			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
+	}
+	return RULE_OK;
+}
+
+static enum config_rule check_names(const struct config *c, struct config_fault *fault)
+{
+	if (!name_valid(c->name))
+		return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		if (!name_valid(c->partitions[i].name))
+			return fault_at(fault, RULE_NAME, i, CONFIG_NONE, CONFIG_NONE);
+		for (unsigned j = 0; j < i; j++)
+			if (name_equal(c->partitions[i].name, c->partitions[j].name))
+				return fault_at(fault, RULE_NAME, i, CONFIG_NONE, j);
+	}
+	for (unsigned i = 0; i < c->memory_count; i++) {
+		if (!name_valid(c->memories[i].name))
+			return fault_at(fault, RULE_NAME, CONFIG_NONE, i, CONFIG_NONE);
+		for (unsigned j = 0; j < i; j++)
+			if (name_equal(c->memories[i].name, c->memories[j].name))
+				return fault_at(fault, RULE_NAME, CONFIG_NONE, i, j);
+	}
+	return RULE_OK;
+}
+
+static enum config_rule check_memories(const struct config *c, struct config_fault *fault)
+{
+	for (unsigned i = 0; i < c->memory_count; i++) {
+		const struct config_memory *m = &c->memories[i];
+		if (m->size == 0 || !page_multiple(m->size) || m->size > ADDRESS_LIMIT)
+			return fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, i, CONFIG_NONE);
+		if (m->align < PAGE_SIZE || (m->align & (m->align - 1)) != 0 || m->align > ADDRESS_LIMIT)
+			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
+		if (m->hpa == CONFIG_HPA_ANY)
+			continue;
+		if (m->hpa % m->align != 0 || !within(m->hpa, m->size, ADDRESS_LIMIT))
+			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
+		for (unsigned j = 0; j < i; j++) {
+			const struct config_memory *n = &c->memories[j];
+			if (n->hpa != CONFIG_HPA_ANY && overlap(m->hpa, m->size, n->hpa, n->size))
+				return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
+		}
+	}
+	return RULE_OK;
+}
+
+static enum config_rule check_map(const struct config *c, unsigned partition, unsigned index, struct config_fault *fault)
+{
+	const struct config_partition *p = &c->partitions[partition];
+	const struct config_map *m = &p->maps[index];
+	const struct config_memory *memory;
+
+	if (m->memory >= c->memory_count)
+		return fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
+	memory = &c->memories[m->memory];
+	if (m->size == 0 || !page_multiple(m->size | m->gpa | m->offset) || !within(m->offset, m->size, memory->size) ||
+	    !within(m->gpa, m->size, ADDRESS_LIMIT))
+		return fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
+	if (memory->owner != CONFIG_SHARED && memory->owner != partition)
+		return fault_at(fault, RULE_MEMORY_OWNER, partition, index, m->memory);
+	if ((m->rights & RIGHT_READ) == 0 || (m->rights & ~(RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC)) != 0 ||
+	    (memory->owner == CONFIG_SHARED && (m->rights & RIGHT_WRITE) != 0 && (m->rights & RIGHT_EXEC) != 0))
+		return fault_at(fault, RULE_MAP_RIGHTS, partition, index, CONFIG_NONE);
+	for (unsigned j = 0; j < index; j++) {
+		const struct config_map *n = &p->maps[j];
+		if (overlap(m->gpa, m->size, n->gpa, n->size))
+			return fault_at(fault, RULE_MAP_OVERLAP, partition, index, j);
+		if (m->memory == n->memory && memory->owner != CONFIG_SHARED &&
+		    overlap(m->offset, m->size, n->offset, n->size))
+			return fault_at(fault, RULE_MAP_ALIAS, partition, index, j);
+	}
+	return RULE_OK;
+}
+
+static bool memory_is_mapped(const struct config *c, unsigned memory)
+{
+	for (unsigned i = 0; i < c->partition_count; i++)
+		for (unsigned j = 0; j < c->partitions[i].map_count; j++)
+			if (c->partitions[i].maps[j].memory == memory)
+				return true;
+	return false;
+}
+
+static enum config_rule check_maps(const struct config *c, struct config_fault *fault)
+{
+	for (unsigned i = 0; i < c->partition_count; i++)
+		for (unsigned j = 0; j < c->partitions[i].map_count; j++)
+			if (check_map(c, i, j, fault) != RULE_OK)
+				return fault->rule;
+	for (unsigned i = 0; i < c->memory_count; i++) {
+		uint16_t owner = c->memories[i].owner;
+		if ((owner != CONFIG_SHARED && owner >= c->partition_count) || !memory_is_mapped(c, i))
+			return fault_at(fault, RULE_MEMORY_OWNER, CONFIG_NONE, i, CONFIG_NONE);
+	}
+	return RULE_OK;
+}
+
+/* Both directions agree: each vCPU's CPU names it, and each owned CPU's vCPU exists. So no CPU is owned twice. */
+static enum config_rule check_cpus(const struct config *c, struct config_fault *fault)
+{
+	unsigned owned = 0, vcpus = 0;
+
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_partition *p = &c->partitions[i];
+		vcpus += p->vcpu_count;
+		for (unsigned j = 0; j < p->vcpu_count; j++) {
+			const struct config_vcpu *v = &p->vcpus[j];
+			if (v->cpu >= c->cpu_count || c->cpus[v->cpu].partition != i || c->cpus[v->cpu].vcpu != j)
+				return fault_at(fault, RULE_CPU_OWNER, i, j, v->cpu);
+			if (v->apic_id > APIC_ID_LAST)
+				return fault_at(fault, RULE_APIC_ID, i, j, CONFIG_NONE);
+			for (unsigned k = 0; k < j; k++)
+				if (p->vcpus[k].apic_id == v->apic_id)
+					return fault_at(fault, RULE_APIC_ID, i, j, k);
+		}
+	}
+	for (unsigned i = 0; i < c->cpu_count; i++)
+		owned += c->cpus[i].partition != CONFIG_NONE;
+	if (owned != vcpus)
+		return fault_at(fault, RULE_CPU_OWNER, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	return RULE_OK;
+}
+
+static enum config_rule check_start(const struct config_partition *p, unsigned partition, struct config_fault *fault)
+{
+	const struct config_entry *e = &p->entry;
+
+	for (unsigned i = 0; i < p->segment_count; i++) {
+		const struct config_segment *s = &p->segments[i];
+		if (s->size == 0 || !within(s->offset, s->size, p->payload.size) || !mapped(p, s->gpa, s->size, RIGHT_WRITE))
+			return fault_at(fault, RULE_SEGMENT, partition, i, CONFIG_NONE);
+	}
+	/* RSP 0: the guest sets its own. The CPU sets accessed bits in the tables and in the descriptors. */
+	if (!mapped(p, e->rip, 1, RIGHT_EXEC) || (e->rsp != 0 && !mapped(p, e->rsp - 1, 1, RIGHT_WRITE)) ||
+	    !page_multiple(e->cr3) || !mapped(p, e->cr3, PAGE_SIZE, RIGHT_WRITE) || e->gdt_limit < GDT_LIMIT_MIN ||
+	    !mapped(p, e->gdt_base, e->gdt_limit + 1ull, RIGHT_WRITE))
+		return fault_at(fault, RULE_ENTRY, partition, CONFIG_NONE, CONFIG_NONE);
+	return RULE_OK;
+}
+
+/* Entries of each leaf stand together, sub-leaf n at place n, so that the core can index; none is left over. */
+static enum config_rule check_cpuid_range(const struct config_partition *p, unsigned partition,
+                                          const struct config_cpuid_index *index, unsigned count, uint32_t leaf,
+                                          unsigned *seen, struct config_fault *fault)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct config_cpuid_index *x = &index[i];
+		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > 1 || (x->any_subleaf && x->count != 1))
+			return fault_at(fault, RULE_CPUID, partition, i, CONFIG_NONE);
+		for (unsigned j = 0; j < x->count; j++)
+			if (p->cpuid[x->first + j].leaf != leaf + i || p->cpuid[x->first + j].subleaf != j)
+				return fault_at(fault, RULE_CPUID, partition, x->first + j, CONFIG_NONE);
+		*seen += x->count;
+	}
+	return RULE_OK;
+}
+
+static const struct {
+	uint32_t leaf, subleaf;
+	uint8_t reg, bit;
+} hidden[] = {
+#define FEATURE_HIDDEN_0(...)
+#define FEATURE_HIDDEN_1(...)
+#define FEATURE_HIDDEN_2(leaf, subleaf, reg, bit) {leaf, subleaf, reg, bit},
+#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) FEATURE_HIDDEN_##set(leaf, subleaf, reg, bit)
+#include "features.def"
+};
+
+static enum config_rule check_cpuid(const struct config_partition *p, unsigned partition, struct config_fault *fault)
+{
+	unsigned seen = 0;
+
+	if (check_cpuid_range(p, partition, p->basic, CONFIG_CPUID_BASIC, 0, &seen, fault) != RULE_OK ||
+	    check_cpuid_range(p, partition, p->extended, CONFIG_CPUID_EXTENDED, 0x80000000u, &seen, fault) != RULE_OK ||
+	    check_cpuid_range(p, partition, p->hyper, CONFIG_CPUID_HYPER, 0x40000000u, &seen, fault) != RULE_OK ||
+	    check_cpuid_range(p, partition, p->own, CONFIG_CPUID_OWN, BH_CPUID_LEAF, &seen, fault) != RULE_OK)
+		return fault->rule;
+	if (seen != p->cpuid_count) /* an entry no index leads to, or one that two lead to */
+		return fault_at(fault, RULE_CPUID, partition, CONFIG_NONE, CONFIG_NONE);
+	for (unsigned i = 0; i < p->cpuid_count; i++)
+		for (size_t j = 0; j < sizeof hidden / sizeof hidden[0]; j++) {
+			const struct config_cpuid *e = &p->cpuid[i];
+			if (e->leaf == hidden[j].leaf && e->subleaf == hidden[j].subleaf &&
+			    ((e->mask[hidden[j].reg] | e->set[hidden[j].reg]) >> hidden[j].bit & 1) != 0)
+				return fault_at(fault, RULE_CPUID_HIDDEN, partition, i, CONFIG_NONE);
+		}
+	return RULE_OK;
+}
+
+struct span {
+	uint32_t first, last;
+};
+
+/*
+ * The only MSRs a guest may write directly. All are swapped by VM entry and exit, or are harmless to the host and to other
+ * CPUs whatever they hold. A list of what is allowed, because what a future CPU adds must be refused.
+ */
+static const struct span msr_write[] = {
+	{0x48, 0x49},             /* SPEC_CTRL, PRED_CMD */
+	{0xe1, 0xe1},             /* UMWAIT_CONTROL */
+	{0x10b, 0x10b},           /* FLUSH_CMD */
+	{0x174, 0x176},           /* SYSENTER */
+	{0x1a4, 0x1a4},           /* prefetcher control */
+	{0x277, 0x277},           /* PAT, loaded and saved by the VMCS */
+	{0x6e0, 0x6e0},           /* TSC_DEADLINE */
+	{0x808, 0x808},           /* x2APIC: TPR */
+	{0x80b, 0x80b},           /* EOI */
+	{0x828, 0x828},           /* ESR */
+	{0x832, 0x832},           /* LVT timer: it has no delivery mode, fixed only (SDM Vol. 3A, 11.5.1) */
+	{0x837, 0x838},           /* LVT error: likewise; timer initial count */
+	{0x83e, 0x83f},           /* timer divide, self IPI */
+	{0xc0000080, 0xc0000084}, /* EFER (loaded and saved by the VMCS), STAR, LSTAR, CSTAR, FMASK */
+	{0xc0000100, 0xc0000103}, /* FS, GS and kernel GS base, TSC_AUX */
+};
+
+/* What not even a direct read may reach: the core answers for these, or their values are the host's own affair. */
+static const struct span msr_no_read[] = {
+	{0x1b, 0x1b},   {0x3a, 0x3b},   {0x79, 0x79},   {0x9b, 0x9e},   {0x38d, 0x390}, {0x480, 0x4ff},
+	{0x802, 0x802}, {0x80d, 0x80d}, {0x830, 0x830}, {0xd90, 0xd90}, {0xda0, 0xda0},
+};
+
+static bool covered(const struct span *list, size_t count, uint32_t msr)
+{
+	for (size_t i = 0; i < count; i++)
+		if (msr >= list[i].first && msr <= list[i].last)
+			return true;
+	return false;
+}
+
+static bool touches(const struct span *list, size_t count, uint32_t first, uint32_t last)
+{
+	for (size_t i = 0; i < count; i++)
+		if (first <= list[i].last && list[i].first <= last)
+			return true;
+	return false;
+}
+
+/* Only these two ranges have bits in the MSR bitmaps (SDM Vol. 3C, 25.6.9). */
+static bool in_bitmaps(uint32_t first, uint32_t last)
+{
+	return last <= 0x1fff || (first >= 0xc0000000u && last <= 0xc0001fffu);
+}
+
+/* Every number of [first, last] is in msr_write. The range lies in the bitmaps, so the loop is bounded. */
+static bool all_writable(uint32_t first, uint32_t last)
+{
+	for (uint32_t msr = first; msr <= last; msr++)
+		if (!covered(msr_write, sizeof msr_write / sizeof msr_write[0], msr))
+			return false;
+	return true;
+}
+
+/* The kinds that the core implements for one MSR each. */
+static bool kind_has_place(unsigned kind, uint32_t first, uint32_t last)
+{
+	static const uint32_t place[MSR_KIND_COUNT] = {
+		[MSR_APIC_BASE] = 0x1b, [MSR_APIC_ID] = 0x802,  [MSR_APIC_LDR] = 0x80d,
+		[MSR_APIC_ICR] = 0x830, [MSR_APIC_SVR] = 0x80f, [MSR_XSS] = 0xda0,
+	};
+
+	return kind < MSR_APIC_BASE || (first == last && first == place[kind]);
+}
+
+static enum config_rule check_msrs(const struct config_partition *p, unsigned partition, struct config_fault *fault)
+{
+	unsigned next_shadow = 0;
+
+	for (unsigned i = 0; i < p->msr_count; i++) {
+		const struct config_msr *m = &p->msrs[i];
+		bool both = m->read != MSR_DENY && m->write != MSR_DENY;
+		if (m->first > m->last || (i > 0 && m->first <= p->msrs[i - 1].last))
+			return fault_at(fault, RULE_MSR, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
+		if (m->read >= MSR_KIND_COUNT || m->write >= MSR_KIND_COUNT ||
+		    (both && (m->read >= MSR_SHADOW || m->write >= MSR_SHADOW) && m->read != m->write) ||
+		    !kind_has_place(m->read, m->first, m->last) || !kind_has_place(m->write, m->first, m->last))
+			return fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
+		if (m->read == MSR_SHADOW || m->write == MSR_SHADOW) { /* slots are given out in order, none twice */
+			if (m->shadow < next_shadow || m->shadow >= CONFIG_MSR_SHADOWS ||
+			    m->last - m->first >= (uint32_t)CONFIG_MSR_SHADOWS - m->shadow)
+				return fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
+			next_shadow = m->shadow + (m->last - m->first) + 1;
+		}
+		if ((m->read == MSR_PASS || m->write == MSR_PASS) && !in_bitmaps(m->first, m->last))
+			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+		if ((m->read == MSR_PASS || m->read == MSR_REAL) &&
+		    touches(msr_no_read, sizeof msr_no_read / sizeof msr_no_read[0], m->first, m->last))
+			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+		if (m->write == MSR_PASS && !all_writable(m->first, m->last))
+			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+	}
+	return RULE_OK;
+}
+
+/* Ports through which a guest could reach the machine: never passed. The consoles' own ports come on top. */
+static const struct span port_host[] = {
+	{0x00, 0x1f},   {0x81, 0x8f},   {0xc0, 0xdf},   /* DMA controllers and their page registers */
+	{0x20, 0x21},   {0xa0, 0xa1},   {0x4d0, 0x4d1}, /* interrupt controllers */
+	{0x61, 0x61},   {0x70, 0x70},                   /* NMI sources and mask: NMI is the core's kick */
+	{0x64, 0x64},   {0x92, 0x92},                   /* reset lines, A20 */
+	{0xb2, 0xb3},   {0xcf8, 0xcff},                 /* SMI command; PCI configuration and reset control */
+};
+
+static bool host_port(const struct config *c, uint16_t first, uint16_t last)
+{
+	return touches(port_host, sizeof port_host / sizeof port_host[0], first, last) ||
+	       (c->uart_port != 0 && first <= c->uart_port + 7 && c->uart_port <= last) ||
+	       (c->debug_port != 0 && first <= c->debug_port && c->debug_port <= last);
+}
+
+static enum config_rule check_ports(const struct config *c, const struct config_partition *p, unsigned partition,
+                                    struct config_fault *fault)
+{
+	for (unsigned i = 0; i < p->port_count; i++) {
+		const struct config_port *port = &p->ports[i];
+		if (port->first > port->last || port->kind >= PORT_KIND_COUNT ||
+		    (port->kind == PORT_UART && port->last - port->first != 7) ||
+		    ((port->kind == PORT_SLEEP || port->kind == PORT_RESET) && port->first != port->last) ||
+		    (i > 0 && port->first <= p->ports[i - 1].last))
+			return fault_at(fault, RULE_PORT, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
+		if (port->kind == PORT_PASS && host_port(c, port->first, port->last))
+			return fault_at(fault, RULE_PORT_HOST, partition, i, CONFIG_NONE);
+	}
+	return RULE_OK;
+}
+
+#define ALLOW(action) (1u << (action))
+
+static enum config_rule check_policy(const struct config_partition *p, unsigned partition, struct config_fault *fault)
+{
+	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
+		[ERROR_TRIPLE_FAULT] = ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_MEMORY] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_MSR] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_PORT] = ALLOW(ACTION_IGNORE) | ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_INSTRUCTION] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_INTERRUPT] =
+			ALLOW(ACTION_IGNORE) | ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_EXIT] = ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_PAYLOAD] = ALLOW(ACTION_STOP),
+	};
+
+	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
+		if (p->action[i] >= ACTION_COUNT || (allowed[i] & ALLOW(p->action[i])) == 0)
+			return fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
+	if (p->hypercalls >> BH_CALL_COUNT != 0 || (p->flags & ~PARTITION_CPL3_HYPERCALLS) != 0)
+		return fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
+	return RULE_OK;
+}
+
+static bool console_valid(const struct config *c)
+{
+	bool uart = c->uart_port != 0, debug = c->debug_port != 0;
+
+	return (!uart || c->uart_port <= 0xfff8) && c->itlb_multihit <= ITLB_REFUSE &&
+	       !(uart && debug && c->debug_port >= c->uart_port && c->debug_port - c->uart_port < 8);
+}
+
+enum config_rule config_validate(const struct config *c, struct config_fault *fault)
+{
+	if (c->magic != CONFIG_MAGIC || c->version != CONFIG_VERSION)
+		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
+	    check_maps(c, fault) != RULE_OK || check_cpus(c, fault) != RULE_OK)
+		return fault->rule;
+	if (!console_valid(c))
+		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_partition *p = &c->partitions[i];
+		if (check_start(p, i, fault) != RULE_OK || check_cpuid(p, i, fault) != RULE_OK ||
+		    check_msrs(p, i, fault) != RULE_OK || check_ports(c, p, i, fault) != RULE_OK ||
+		    check_policy(p, i, fault) != RULE_OK)
+			return fault->rule;
+	}
+	return fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+}
+
+const char *config_rule_text(enum config_rule rule)
+{
+	static const char *const text[RULE_LAST] = {
+		[RULE_OK] = "no rule is broken",
+		[RULE_MAGIC] = "the tables are of another version than this build",
+		[RULE_COUNT] = "a count is zero or above its limit",
+		[RULE_NAME] = "a name is empty, longer than 23 characters, not of a-z 0-9 _ -, or used twice",
+		[RULE_MEMORY_SIZE] = "a memory's size is zero, not a multiple of 4 KiB, or absurd",
+		[RULE_MEMORY_PLACE] = "a memory's fixed address is not aligned, too high, or inside another memory",
+		[RULE_MEMORY_OWNER] = "a memory is mapped by a partition that does not own it, or by nobody",
+		[RULE_MAP_RANGE] = "a map is empty, not page-aligned, or leads outside its memory",
+		[RULE_MAP_OVERLAP] = "two maps of a partition overlap",
+		[RULE_MAP_RIGHTS] = "a map's rights lack read, or write and execute a shared memory",
+		[RULE_MAP_ALIAS] = "a partition maps the same bytes of its memory twice",
+		[RULE_CPU_OWNER] = "a CPU is owned twice, or CPUs and vCPUs disagree",
+		[RULE_APIC_ID] = "a virtual APIC ID is used twice or above 254",
+		[RULE_SEGMENT] = "a payload segment lies outside the payload or outside the partition's memory",
+		[RULE_ENTRY] = "the first instruction, stack, page table or GDT lies outside the partition's memory",
+		[RULE_CPUID] = "the CPUID entries and their index disagree",
+		[RULE_CPUID_HIDDEN] = "CPUID shows a feature that no guest may see",
+		[RULE_MSR] = "the MSR list is unsorted, overlaps, or has kinds that do not go together",
+		[RULE_MSR_HOST] = "an MSR that belongs to the host is passed through",
+		[RULE_PORT] = "the port list is unsorted, overlaps, or has a kind that does not fit",
+		[RULE_PORT_HOST] = "a port that belongs to the host is passed through",
+		[RULE_ACTION] = "an error has an action that it does not allow",
+		[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
+		[RULE_CONSOLE] = "the console ports are out of range or overlap",
+	};
+
+	return (unsigned)rule < RULE_LAST ? text[rule] : "unknown rule";
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "console.h"
+
+#include "consolemux.h"
+#include "core.h"
+#include "cpu.h"
+#include "x86.h"
+
+/* 16550A registers, offsets from its base. */
+enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
+#define LSR_DATA_READY 0x01
+#define LSR_TRANSMITTER_HOLDING_EMPTY 0x20
+#define UART_FIFO 16u
+#define RAW_POLLS 100000u   /* bound of a wait for the transmitter */
+#define FLUSH_POLLS 4000000u
+
+static struct mux mux;
+static uint32_t pump_busy; /* who holds it works the UART; nobody waits for it */
+
+/* The core's text from CPU k: source 0 for the boot CPU, a source behind the partitions for each other. */
+static uint32_t core_source(void)
+{
+	return this_cpu->index ? CONFIG_PARTITIONS + this_cpu->index : 0;
+}
+
+void console_init(void)
+{
+	static const char *names[MUX_SOURCES];
+	const uint16_t port = config.uart_port;
+
+	for (uint32_t i = 0; i < MUX_SOURCES; i++)
+		names[i] = i > 0 && i <= CONFIG_PARTITIONS ? config.partitions[i - 1].name : "core";
+	mux_init(&mux, names, MUX_SOURCES);
+	mux.keyboards = CONFIG_PARTITIONS;
+	if (!port)
+		return;
+	outb(port + UART_IER, 0);
+	outb(port + UART_LCR, 0x80); /* divisor 1: 115200 baud */
+	outb(port + UART_DATA, 1);
+	outb(port + UART_IER, 0);
+	outb(port + UART_LCR, 3); /* 8 bits, no parity, one stop bit */
+	outb(port + UART_FCR, 7); /* FIFOs on and empty */
+	outb(port + UART_MCR, 3); /* DTR, RTS */
+}
+
+int console_put(uint16_t partition, uint8_t byte)
+{
+	return mux_put(&mux, partition + 1u, byte);
+}
+
+uint32_t console_room(uint16_t partition)
+{
+	return (uint32_t)mux_space(&mux, partition + 1u);
+}
+
+int console_get(uint16_t partition)
+{
+	return mux_get_input(&mux, partition + 1u);
+}
+
+static int transmitter_ready(void)
+{
+	return !config.uart_port || inb(config.uart_port + UART_LSR) & LSR_TRANSMITTER_HOLDING_EMPTY;
+}
+
+static void transmit(uint8_t byte)
+{
+	if (config.uart_port)
+		outb(config.uart_port + UART_DATA, byte);
+	if (config.debug_port)
+		outb(config.debug_port, byte);
+}
+
+int console_pump(void)
+{
+	int byte = -1, left = 1;
+
+	if (__atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
+		return 1;
+	for (uint32_t i = 0; config.uart_port && i < UART_FIFO && inb(config.uart_port + UART_LSR) & LSR_DATA_READY; i++)
+		mux_input(&mux, inb(config.uart_port + UART_DATA));
+	if (transmitter_ready()) {
+		for (uint32_t i = 0; i < UART_FIFO && (byte = mux_next_output(&mux)) >= 0; i++)
+			transmit((uint8_t)byte);
+		left = byte >= 0;
+	}
+	__atomic_store_n(&pump_busy, 0, __ATOMIC_RELEASE);
+	return left;
+}
+
+void console_flush(void)
+{
+	for (uint32_t i = 0; i < FLUSH_POLLS && console_pump(); i++)
+		pause();
+}
+
+void console_raw(char byte)
+{
+	for (uint32_t i = 0; i < RAW_POLLS && !transmitter_ready(); i++)
+		pause();
+	transmit((uint8_t)byte);
+}
+
+static void put_core(char byte)
+{
+	for (uint32_t i = 0; i < FLUSH_POLLS && !mux_put(&mux, core_source(), (uint8_t)byte) && !this_cpu->running; i++)
+		console_pump(); /* before partitions run there is time to wait for room */
+}
+
+void print(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print_arguments(put_core, format, arguments);
+	va_end(arguments);
+	if (!this_cpu->running)
+		console_flush();
+}

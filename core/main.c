@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* From the loader's last instruction to the first of each partition. */
+#include "config/validate.h"
+#include "console.h"
+#include "core.h"
+#include "cpu.h"
+#include "panic.h"
+#include "vmx/capability.h"
+#include "x86.h"
+
+_Static_assert(__builtin_offsetof(struct handoff, cpu_cr3) == 56, "core/entry.asm");
+_Static_assert(__builtin_offsetof(struct cpu, vcpu) % 4096 == 0, "VMCS on a page of its own");
+
+struct handoff handoff __attribute__((section(".data")));
+struct percpu_block percpu_blocks[CONFIG_CPUS] __attribute__((section(".percpu"), aligned(4096)));
+static uint64_t tables[TRANSITION_TABLE_PAGES + CPU_TABLE_PAGES * CONFIG_CPUS][512]
+	__attribute__((section(".tables"), aligned(4096), used));
+
+/* Set once by the boot CPU: partitions may run. */
+static uint32_t go;
+
+static void check_configuration(void)
+{
+	struct config_fault fault;
+	const enum config_rule rule = config_validate(&config, &fault);
+
+	if (handoff.magic != HANDOFF_MAGIC || handoff.version != HANDOFF_VERSION || handoff.size != sizeof handoff)
+		panic("handoff: magic %lx, version %u, %u bytes", handoff.magic, handoff.version, handoff.size);
+	if (rule != RULE_OK)
+		refuse("configuration: %s (partition %u, entry %u, other %u)", config_rule_text(rule), fault.partition,
+		       fault.index, fault.other);
+}
+
+void core_main(struct handoff *from_loader);
+void core_main(struct handoff *from_loader)
+{
+	(void)from_loader; /* it is `handoff` */
+	cpu_init(0);
+	console_init();
+	print("Bulkhead, configuration %s: %u partitions on %u CPUs; core at %lx, %lu KiB\n", config.name,
+	      (uint32_t)CONFIG_PARTITIONS, (uint32_t)CONFIG_CPUS, handoff.core_hpa, handoff.core_size >> 10);
+	check_configuration();
+	cpus_enumerate();
+	cpus_start();
+	if (config.itlb_multihit == ITLB_REFUSE && vmx_itlb_multihit())
+		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
+	ept_build();
+	memory_scrub_shared();
+	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+	cpu_run(0);
+}
+
+void cpu_run(uint32_t index)
+{
+	const struct config_cpu *mine = &config.cpus[index];
+	const uint64_t timeout = rdtsc() + 60000 * tsc_khz;
+	struct vcpu *vcpu = &this_cpu->vcpu[0];
+
+	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE)) {
+		if (rdtsc() > timeout) /* the boot CPU has refused, or is gone */
+			cpu_sleep();
+		pause();
+	}
+	if (mine->partition == CONFIG_NONE)
+		cpu_sleep();
+	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
+	vcpu_init(vcpu, mine->partition, mine->vcpu);
+	if (mine->vcpu == 0 && !partition_load(mine->partition))
+		vcpu_stop(vcpu, "its payload is not the one it was configured with");
+	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, mine->vcpu,
+	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
+	vcpu_run(vcpu);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/* SHA-256 (FIPS 180-4), in pieces of any size. Pure: compiled for core, tools and host tests. */
+#ifndef CORE_SHA256_H
+#define CORE_SHA256_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHA256_SIZE 32u
+#define SHA256_BLOCK 64u
+
+struct sha256 {
+	uint32_t state[8];
+	uint64_t bytes; /* taken so far; its remainder by SHA256_BLOCK wait in `block` */
+	uint8_t block[SHA256_BLOCK];
+};
+
+void sha256_init(struct sha256 *s);
+void sha256_update(struct sha256 *s, const void *data, size_t size);
+void sha256_final(struct sha256 *s, uint8_t digest[SHA256_SIZE]);
+
+/* All at once. */
+void sha256(const void *data, size_t size, uint8_t digest[SHA256_SIZE]);
+
+#endif

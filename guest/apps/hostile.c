@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A partition that attacks everything it can name. Each attack prints
+ *   ATTACK <name> tried=<n> faulted=<n> breaches=<n> survived=1 timer=<0|1> ipi=<0|1>
+ * and the last line is RESULT hostile. BREACH lines are failures of the hypervisor. After each attack the partition's own
+ * timer and self-IPI must still work. Meant for policies that inject (memory, msr, instruction); under `stop` the first
+ * forbidden access ends it, which is a test of its own (hostile_read). The attacks that end a partition are in fatal.c.
+ */
+#include "hostile/hostile.h"
+
+#define SELF_IPI_VECTOR 0x41
+#define WAIT_TICKS_MS 20u
+#define BREACHES_SHOWN 16u
+
+static volatile uint64_t timer_count, ipi_count, nmi_count;
+static uint64_t khz;
+
+static struct attack attacks[] = {
+	{ .name = "memory", .run = attack_memory },
+	{ .name = "rights", .run = attack_rights },
+	{ .name = "ports", .run = attack_ports },
+	{ .name = "strings", .run = attack_strings },
+	{ .name = "msrs", .run = attack_msrs },
+	{ .name = "cr", .run = attack_cr },
+	{ .name = "xcr", .run = attack_xcr },
+	{ .name = "dr", .run = attack_dr },
+	{ .name = "instructions", .run = attack_instructions },
+	{ .name = "cpuid", .run = attack_cpuid },
+	{ .name = "ipi", .run = attack_ipi },
+	{ .name = "storm", .run = attack_storm },
+	{ .name = "hypercalls", .run = attack_hypercalls },
+	{ .name = "user", .run = attack_user },
+};
+
+bool attempt(struct attack *a, void (*function)(void *), void *argument)
+{
+	a->tried++;
+	if (kit_try(function, argument) < 0)
+		return true;
+	a->faulted++;
+	return false;
+}
+
+void breach(struct attack *a, const char *what, uint64_t where)
+{
+	if (a->breaches++ < BREACHES_SHOWN)
+		kit_printf("BREACH %s %s %lx\n", a->name, what, where);
+}
+
+uint64_t random_number(void)
+{
+	static uint64_t state = 0x9e3779b97f4a7c15;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static void on_timer(struct kit_frame *frame)
+{
+	(void)frame;
+	timer_count++;
+}
+
+static void on_ipi(struct kit_frame *frame)
+{
+	(void)frame;
+	ipi_count++;
+}
+
+static void on_nmi(struct kit_frame *frame)
+{
+	(void)frame;
+	nmi_count++;
+}
+
+static void arm_timer(void *unused)
+{
+	(void)unused;
+	kit_timer_start(on_timer);
+	kit_timer_at(rdtsc() + khz);
+}
+
+static void send_self_ipi(void *unused)
+{
+	(void)unused;
+	wrmsr(X2APIC_SELF_IPI, SELF_IPI_VECTOR);
+}
+
+/* Whether `start` makes the count move within a bounded time. */
+static bool moves(volatile uint64_t *count, void (*start)(void *))
+{
+	uint64_t before = *count, limit = rdtsc() + WAIT_TICKS_MS * khz;
+	if (kit_try(start, 0) >= 0)
+		return false;
+	sti();
+	while (*count == before && rdtsc() < limit)
+		pause();
+	cli();
+	return *count != before;
+}
+
+int main(const struct kit_info *info)
+{
+	unsigned count = sizeof attacks / sizeof attacks[0], broken = 0;
+	uint64_t breaches = 0;
+	khz = kit_tsc_khz();
+	if (!kit_on_bulkhead() || khz == 0) {
+		kit_printf("hostile: only for a partition of Bulkhead that may know its TSC frequency\n");
+		return 1;
+	}
+	kit_handle(2, on_nmi);
+	kit_handle(SELF_IPI_VECTOR, on_ipi);
+	for (unsigned i = 0; i < count; i++) {
+		struct attack *a = &attacks[i];
+		kit_printf("ATTACK %s begin\n", a->name);
+		a->run(a, info);
+		bool timer = moves(&timer_count, arm_timer), ipi = moves(&ipi_count, send_self_ipi);
+		broken += !timer || !ipi;
+		breaches += a->breaches;
+		kit_printf("ATTACK %s tried=%lu faulted=%lu breaches=%lu survived=1 timer=%d ipi=%d\n", a->name, a->tried,
+		           a->faulted, a->breaches, timer, ipi);
+	}
+	kit_printf("RESULT hostile attacks=%u breaches=%lu broken=%u strays=%lu nmis=%lu forbidden=%ld\n", count, breaches,
+	           broken, kit_stray_interrupts, nmi_count, kit_counter(2));
+	return breaches || broken ? 2 : 0;
+}

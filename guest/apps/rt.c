@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A task of 1 kHz on the TSC-deadline timer with absolute deadlines: how late does its handler start?
+ *
+ *   rt       a line every 1000 periods, the result after RT_PERIODS, and on for ever
+ *   rtbench  (RT_BENCH) silent for RT_PERIODS, result, histogram, end
+ *   rtspin   (RT_BENCH, RT_SPIN) the same, waiting in a loop and not in HLT
+ *
+ * Latency is from the deadline to the handler's first RDTSC. The line is written in pieces, one hypercall a period, so
+ * that the console never makes the task late.
+ */
+#include "kit.h"
+#include "hypercall/abi.h"
+
+#ifndef RT_PERIODS
+#define RT_PERIODS 10000u
+#endif
+#ifndef RT_BENCH
+#define RT_BENCH 0
+#endif
+#ifndef RT_SPIN
+#define RT_SPIN 0
+#endif
+
+#define HZ 1000u
+#define LINE_PERIODS 1000u
+#define BUCKETS 4096u /* of one tick each; the last takes all beyond */
+#define FIRST_DEADLINE_MS 5u
+
+struct statistics {
+	uint64_t periods, missed, min, max;
+	uint32_t bucket[BUCKETS];
+};
+
+static struct statistics all, recent[2]; /* recent: by turns, one filled by the handler, one read for a line */
+static uint64_t period, deadline;
+static volatile uint64_t fired;
+
+static void record(struct statistics *s, uint64_t latency, uint64_t missed)
+{
+	s->min = s->periods == 0 || latency < s->min ? latency : s->min;
+	s->max = latency > s->max ? latency : s->max;
+	s->bucket[latency < BUCKETS ? latency : BUCKETS - 1]++;
+	s->periods++;
+	s->missed += missed;
+}
+
+static uint64_t median(const struct statistics *s)
+{
+	uint64_t seen = 0;
+	unsigned i = 0;
+	while (i < BUCKETS - 1 && (seen += s->bucket[i]) * 2 < s->periods)
+		i++;
+	return i;
+}
+
+static void on_timer(struct kit_frame *frame)
+{
+	uint64_t latency = rdtsc() - deadline, missed = latency / period;
+	(void)frame;
+	deadline += (missed + 1) * period;
+	kit_timer_at(deadline);
+	if (fired < RT_PERIODS)
+		record(&all, latency, missed);
+	if (!RT_BENCH)
+		record(&recent[fired / LINE_PERIODS % 2], latency, missed);
+	fired++;
+}
+
+static void wait_period(void)
+{
+#if RT_SPIN
+	uint64_t before = fired;
+	sti();
+	while (fired == before)
+		pause();
+	cli();
+#else
+	for (uint64_t before = fired; fired == before;)
+		wait_for_interrupt();
+#endif
+}
+
+/* Exits the partition did not ask for itself: the two calls that read the counter are one apart. */
+static int64_t unasked(int64_t before, int64_t after, uint64_t own)
+{
+	return before < 0 || after < 0 ? -1 : after - before - 1 - (int64_t)own;
+}
+
+static void print_result(int64_t exits)
+{
+	kit_printf("RESULT rt periods=%lu missed=%lu exits=%ld min=%lu med=%lu max=%lu tsc_khz=%lu wait=%s\n", all.periods,
+	           all.missed, exits, all.min, median(&all), all.max, period * HZ / 1000, RT_SPIN ? "spin" : "hlt");
+	for (unsigned i = 0; i < BUCKETS; i++)
+		if (all.bucket[i])
+			kit_printf("HIST rt %u %u\n", i, all.bucket[i]);
+	kit_printf("END rt\n");
+}
+
+/* Silent for RT_PERIODS. Exits: -1 where nobody counts them. */
+static int64_t bench(void)
+{
+	int64_t before = kit_counter(BH_COUNTER_EXITS);
+	while (fired < RT_PERIODS)
+		wait_period();
+	return unasked(before, kit_counter(BH_COUNTER_EXITS), 0);
+}
+
+/* Interrupts stay on while a line is made: only an exit can delay the handler. */
+static _Noreturn void demo(void)
+{
+	char line[160];
+	size_t size = 0, sent = 0;
+	uint64_t own = 0, own_total = 0; /* hypercalls since the last line, since the start */
+	int64_t before = kit_counter(BH_COUNTER_EXITS), first = before;
+	for (uint64_t lines = 0;;) {
+		wait_period();
+		sti();
+		if (sent < size) {
+			sent += kit_write_some(line + sent, size - sent);
+			own++;
+		}
+		if (fired / LINE_PERIODS == lines)
+			continue;
+		int64_t now = kit_counter(BH_COUNTER_EXITS);
+		struct statistics *r = &recent[lines++ % 2];
+		own++;
+		own_total += own;
+		size = (size_t)kit_snprintf(line, sizeof line,
+		                            "rt: periods %lu missed %lu latency min/med/max %lu/%lu/%lu ticks, exits since "
+		                            "last line %ld (of these %lu for this line)\n",
+		                            lines * LINE_PERIODS, r->missed, r->min, median(r), r->max,
+		                            now < 0 ? -1 : now - before, own);
+		sent = 0;
+		if (lines == RT_PERIODS / LINE_PERIODS) {
+			print_result(unasked(first, now, own_total - 1));
+			now = kit_counter(BH_COUNTER_EXITS);
+		}
+		before = now;
+		own = 0;
+		memset(r, 0, sizeof *r);
+	}
+}
+
+int main(const struct kit_info *info)
+{
+	uint64_t khz = kit_tsc_khz();
+	if (khz == 0) {
+		kit_printf("rt: TSC frequency unknown: allow hypercall 'counters' or show CPUID leaf 15h\n");
+		return 1;
+	}
+	period = khz * 1000 / HZ;
+	kit_printf("rt: %s, %u Hz, TSC %lu kHz, %u periods measured\n", info->name, HZ, khz, RT_PERIODS);
+	kit_timer_start(on_timer);
+	deadline = rdtsc() + FIRST_DEADLINE_MS * khz;
+	kit_timer_at(deadline);
+	if (!RT_BENCH)
+		demo();
+	print_result(bench());
+	return 0;
+}

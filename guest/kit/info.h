@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the configuration tool tells a bare-metal partition about itself. RDI holds the guest-physical
+ * address of this structure at the first instruction; the tool places it in the partition's memory.
+ */
+#ifndef GUEST_KIT_INFO_H
+#define GUEST_KIT_INFO_H
+
+#include <stdint.h>
+
+#define KIT_INFO_MAGIC 0x4b495442u /* "BTIK" in memory */
+#define KIT_INFO_VERSION 1u
+#define KIT_INFO_MAPS 8u
+#define KIT_NAME_SIZE 24u /* a name and its terminating zero */
+
+struct kit_info {
+	uint32_t magic, version;
+	uint64_t memory_size;  /* bytes from guest-physical 0 */
+	uint64_t tables_start; /* page tables, GDT and this structure lie from here to memory_size */
+	char name[KIT_NAME_SIZE];
+	uint32_t vcpu_count, map_count;
+	struct {
+		uint64_t gpa, size;
+		uint32_t rights, pad; /* RIGHT_READ 1, RIGHT_WRITE 2, RIGHT_EXEC 4 */
+		char name[KIT_NAME_SIZE];
+	} map[KIT_INFO_MAPS];
+};
+
+#endif

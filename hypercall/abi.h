@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The hypercall ABI: one header for core, guest kit and tools. Usable from C and nasm-free assembly.
+ *
+ * VMCALL with the number in RAX and arguments in RDI, RSI, RDX, R10, R8, R9. The result is in
+ * RAX: zero or positive, or one of the negative errors below. No other register changes.
+ * A number that the partition has no right to, and one that does not exist, give the
+ * same answer: BH_ENOCALL. From guest user mode (CPL 3) every call gives BH_EPERM unless the
+ * configuration allows it. No call follows a guest pointer.
+ */
+#ifndef HYPERCALL_ABI_H
+#define HYPERCALL_ABI_H
+
+#define BH_ABI_VERSION 1
+
+/* Errors, each with one meaning. */
+#define BH_ENOCALL (-1) /* no such call, or no right to it */
+#define BH_EPERM (-2)   /* caller's privilege level is not allowed to call */
+#define BH_EINVAL (-3)  /* an argument is out of its range */
+#define BH_EAGAIN (-4)  /* nothing there now, or no room now: try again later */
+
+/* Calls. The configuration lists those a partition may make, by the name in the comment. */
+#define BH_VERSION 0       /* version: returns BH_ABI_VERSION */
+#define BH_CONSOLE_WRITE 1 /* console: RDI = bytes (1 to 40), the bytes themselves in RSI, RDX, R10, R8, R9,
+                            * low byte first. Returns bytes taken; BH_EAGAIN when the ring is full */
+#define BH_CONSOLE_READ 2  /* console: returns one byte of input, or BH_EAGAIN */
+#define BH_COUNTER 3       /* counters: RDI = BH_COUNTER_*; value for the calling vCPU */
+#define BH_STOP 4          /* stop: RDI = code 0 to 255 for the record; the partition ends, does not return */
+#define BH_CALL_COUNT 5
+
+/* Counters of the calling vCPU. The call itself is counted before it is answered. */
+#define BH_COUNTER_EXITS 0      /* all VM exits since the start */
+#define BH_COUNTER_WORST 1      /* longest stay in root mode so far, TSC ticks */
+#define BH_COUNTER_FORBIDDEN 2  /* forbidden accesses of all classes */
+#define BH_COUNTER_TSC_KHZ 3    /* TSC frequency in kHz */
+#define BH_COUNTER_START_TSC 4  /* TSC when the vCPU was first entered */
+#define BH_COUNTER_LOADER_TSC 5 /* TSC at the first instructions of the loader */
+#define BH_COUNTER_REASON 64    /* 64 + n: exits with basic reason n, n 0 to 79 */
+
+/* CPUID leaf 40000100h: EBX, ECX, EDX = "Bulkhead    "; EAX = 40000101h.
+ * Leaf 40000101h: EAX = BH_ABI_VERSION, EBX = 0. */
+#define BH_CPUID_LEAF 0x40000100
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Hypercalls: abi.h says what each does, the partition's table which of them it may make. */
+#include "abi.h"
+#include "core/console.h"
+#include "core/core.h"
+#include "vmx/exit.h"
+#include "vmx/vmx.h"
+
+typedef int64_t call(struct vcpu *vcpu);
+
+static int64_t call_version(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return BH_ABI_VERSION;
+}
+
+static int64_t call_console_write(struct vcpu *vcpu)
+{
+	static const uint8_t word[] = { REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
+	const uint64_t length = vcpu->regs[REG_RDI];
+	uint32_t taken = 0;
+
+	if (length < 1 || length > sizeof word * 8)
+		return BH_EINVAL;
+	while (taken < length && console_put(vcpu->partition_index,
+	                                     (uint8_t)(vcpu->regs[word[taken / 8]] >> taken % 8 * 8)))
+		taken++;
+	console_follow_up(vcpu);
+	return taken ? (int64_t)taken : BH_EAGAIN;
+}
+
+static int64_t call_console_read(struct vcpu *vcpu)
+{
+	int byte;
+
+	console_pump();
+	byte = console_get(vcpu->partition_index);
+	return byte < 0 ? BH_EAGAIN : byte;
+}
+
+static int64_t call_counter(struct vcpu *vcpu)
+{
+	const uint64_t which = vcpu->regs[REG_RDI];
+	uint64_t sum = 0;
+
+	switch (which) {
+	case BH_COUNTER_EXITS:
+		return (int64_t)vcpu_exits(vcpu);
+	case BH_COUNTER_WORST:
+		return (int64_t)vcpu->worst;
+	case BH_COUNTER_FORBIDDEN:
+		for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++)
+			sum += vcpu->forbidden[i];
+		return (int64_t)sum;
+	case BH_COUNTER_TSC_KHZ:
+		return (int64_t)tsc_khz;
+	case BH_COUNTER_START_TSC:
+		return (int64_t)vcpu->entered;
+	case BH_COUNTER_LOADER_TSC:
+		return (int64_t)handoff.tsc_loader_start;
+	default:
+		return which - BH_COUNTER_REASON < EXIT_REASONS_COUNTED ? (int64_t)vcpu->count[which - BH_COUNTER_REASON] :
+		                                                          BH_EINVAL;
+	}
+}
+
+static int64_t call_stop(struct vcpu *vcpu)
+{
+	if (vcpu->regs[REG_RDI] > 255)
+		return BH_EINVAL;
+	vcpu_stop(vcpu, vcpu->regs[REG_RDI] ? "by its own call, with a code that is not 0" : "by its own call");
+}
+
+static call *const calls[BH_CALL_COUNT] = {
+	[BH_VERSION] = call_version,
+	[BH_CONSOLE_WRITE] = call_console_write,
+	[BH_CONSOLE_READ] = call_console_read,
+	[BH_COUNTER] = call_counter,
+	[BH_STOP] = call_stop,
+};
+
+/* The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */
+enum exit_action exit_vmcall(struct vcpu *vcpu)
+{
+	const uint64_t number = vcpu->regs[REG_RAX];
+	int64_t result;
+
+	if (vmread(VMCS_GUEST_SS_ACCESS) & ACCESS_DPL && !(vcpu->partition->flags & PARTITION_CPL3_HYPERCALLS))
+		result = BH_EPERM;
+	else if (number >= BH_CALL_COUNT || !(vcpu->partition->hypercalls >> number & 1))
+		result = BH_ENOCALL;
+	else
+		result = calls[number](vcpu);
+	vcpu->regs[REG_RAX] = (uint64_t)result;
+	return EXIT_NEXT;
+}

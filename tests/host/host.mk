@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Host tests: each tests/host/test_NAME.c is a cmocka program of its own, built with sanitizers together with
+# the sources that HOST_NAME lists. Included by the Makefile; alone: make -f tests/host/host.mk host-tests
+
+# What each test tests.
+HOST_acpi := core/acpi.c
+HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/host.c tests/auditor/guest.c \
+	tests/auditor/good.c
+HOST_consolemux := core/consolemux.c
+HOST_pagetable := ept/pagetable.c
+HOST_sha256 := core/sha256.c
+HOST_validate := config/validate.c
+HOST_walk := ept/walk.c ept/pagetable.c
+
+HOST_BUILD := build/host
+HOST_CC := gcc
+HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
+HOST_TIME_LIMIT := 120 # seconds a program
+
+.PHONY: host-tests
+host-tests: $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
+	@passed=0; bad=; \
+	for t in $(HOST_TESTS); do \
+		log=$(HOST_BUILD)/test_$$t.log; \
+		if timeout $(HOST_TIME_LIMIT) $(HOST_BUILD)/test_$$t >$$log 2>&1; then state=ok; \
+		else state=FAILED; bad="$$bad $$t"; grep -v -E '^\[( RUN|       OK)' $$log | tail -n 40; fi; \
+		n=$$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' $$log); passed=$$((passed + $${n:-0})); \
+		printf '  %-14s %4s tests %s\n' $$t "$${n:-0}" $$state; \
+	done; \
+	echo "host tests: $(words $(HOST_TESTS)) programs, $$passed tests passed$${bad:+, FAILED:$$bad (logs in $(HOST_BUILD)/)}"; \
+	[ -z "$$bad" ]
+
+$(HOST_BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+
+define HOST_PROGRAM
+$(HOST_BUILD)/test_$(1): $(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c $(HOST_$(1)))
+	$$(HOST_CC) $$(HOST_CFLAGS) $$^ -lcmocka -lpthread -o $$@
+endef
+$(foreach t,$(HOST_TESTS),$(eval $(call HOST_PROGRAM,$(t))))
+
+-include $(shell find $(HOST_BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mends known faults of a distribution's Bochs binary at start-up (LD_PRELOAD).
+ *
+ * Every entry of `mends` names one exported function of the emulator, a check
+ * with known answers, and a right implementation. The check runs first; only a
+ * function that answers wrongly is replaced (a jump is written over its first
+ * bytes), and then the check runs again. What was found goes, one line each, to
+ * the file named by BOCHSFIX_REPORT:
+ *
+ *     NAME right | mended | absent | wrong
+ *     bochsfix done
+ *
+ * `absent`: the binary does not export the function, so it cannot be checked
+ * here (the self-check that runs inside the machine still does). `wrong`: it
+ * could not be mended; the process ends with code 97 before the machine starts.
+ *
+ * With BOCHSFIX_PARENT set to the runner's process id, the emulator is killed
+ * when that process ends.
+ *
+ * Build: gcc -O2 -fPIC -shared -o bochsfix.so bochsfix.c
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { EXIT_NOT_MENDED = 97, EXIT_NO_PARENT = 98 };
+
+/* Bochs' 128-bit integer, cpu/cpu.h and bochs/config.h: low half first. */
+struct bit128s {
+	uint64_t lo;
+	int64_t hi;
+};
+
+/*
+ * long_idiv: signed 128 by 64 bit division, the inside of IDIV r/m64.
+ * Fault: Debian's 3.1+dfsg-1 answers 3 for 1000000000 / 1000. It relies on
+ * left shifts of negative numbers, which the compiler is free to break.
+ */
+typedef void idiv_fn(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
+		     int64_t divisor);
+
+static void idiv_right(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
+		       int64_t divisor)
+{
+	unsigned __int128 n = ((unsigned __int128)(uint64_t)dividend->hi << 64) | dividend->lo;
+	uint64_t d = (uint64_t)divisor;
+	int negative_n = dividend->hi < 0;
+	int negative_d = divisor < 0;
+
+	if (negative_n)
+		n = -n;
+	if (negative_d)
+		d = -d;
+
+	unsigned __int128 q = n / d;
+	uint64_t r = (uint64_t)(n % d);
+
+	if (negative_n != negative_d)
+		q = -q;
+	if (negative_n)
+		r = -r;
+	quotient->lo = (uint64_t)q;
+	quotient->hi = (int64_t)(uint64_t)(q >> 64);
+	*remainder = (int64_t)r;
+}
+
+static int idiv_check(void *function)
+{
+	static const struct {
+		struct bit128s dividend;
+		int64_t divisor;
+		struct bit128s quotient;
+		int64_t remainder;
+	} known[] = {
+		{ { 1000000000u, 0 }, 1000, { 1000000, 0 }, 0 },
+		{ { 1000000007u, 0 }, 1000, { 1000000, 0 }, 7 },
+		{ { (uint64_t)-1000000007, -1 }, 1000, { (uint64_t)-1000000, -1 }, -7 },
+		{ { 1000000007u, 0 }, -1000, { (uint64_t)-1000000, -1 }, 7 },
+		{ { (uint64_t)-1000000007, -1 }, -1000, { 1000000, 0 }, -7 },
+		{ { 0, 0 }, 5, { 0, 0 }, 0 },
+		{ { 0, 1 }, 3, { 0x5555555555555555u, 0 }, 1 },
+		{ { 0, 0x1000 }, 7, { 0x2492492492492492u, 0x249 }, 2 },
+		{ { 1, INT64_MIN }, INT64_MIN, { UINT64_MAX, 0 }, INT64_MIN + 1 },
+		{ { UINT64_MAX, INT64_MAX }, 1, { UINT64_MAX, INT64_MAX }, 0 },
+	};
+	idiv_fn *idiv = (idiv_fn *)function;
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		struct bit128s q = { 0, 0 };
+		int64_t r = 0;
+
+		idiv(&q, &r, &known[i].dividend, known[i].divisor);
+		if (q.lo != known[i].quotient.lo || q.hi != known[i].quotient.hi ||
+		    r != known[i].remainder)
+			return 0;
+	}
+	return 1;
+}
+
+/* The one list of mends. Drop an entry when Debian's binary is right. */
+static const struct mend {
+	const char *name;	/* for people */
+	const char *symbol;	/* as the emulator exports it */
+	int (*check)(void *function);
+	void *right;
+} mends[] = {
+	{ "idiv64", "_Z9long_idivP7Bit128sPlPKS_l", idiv_check, (void *)idiv_right },
+};
+
+/* Writes `jmp *0(%rip); .quad target` over the first 14 bytes of a function. */
+static int redirect(void *function, void *target)
+{
+	uint8_t jump[14] = { 0xff, 0x25, 0, 0, 0, 0 };
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = (uintptr_t)function & -page;
+	size_t length = (((uintptr_t)function + sizeof jump + page - 1) & -page) - first;
+
+	memcpy(jump + 6, &target, sizeof target);
+	if (mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+		return 0;
+	memcpy(function, jump, sizeof jump);
+	return mprotect((void *)first, length, PROT_READ | PROT_EXEC) == 0;
+}
+
+/* An emulator must not outlive the runner that watches it, however that one ends. */
+static void die_with_parent(void)
+{
+	const char *parent = getenv("BOCHSFIX_PARENT");
+
+	if (!parent)
+		return;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != (pid_t)atol(parent))
+		_exit(EXIT_NO_PARENT);
+}
+
+__attribute__((constructor)) static void bochsfix(void)
+{
+	die_with_parent();
+
+	const char *path = getenv("BOCHSFIX_REPORT");
+	FILE *report = path ? fopen(path, "w") : NULL;
+	int failed = 0;
+
+	if (path && !report) {
+		fprintf(stderr, "bochsfix: cannot write %s: %s\n", path, strerror(errno));
+		_exit(EXIT_NOT_MENDED);
+	}
+	for (size_t i = 0; i < sizeof mends / sizeof mends[0]; i++) {
+		const struct mend *m = &mends[i];
+		void *function = dlsym(RTLD_DEFAULT, m->symbol);
+		const char *state = "absent";
+
+		if (function && m->check(function))
+			state = "right";
+		else if (function && redirect(function, m->right) && m->check(function))
+			state = "mended";
+		else if (function) {
+			state = "wrong";
+			failed = 1;
+		}
+		if (report)
+			fprintf(report, "%s %s\n", m->name, state);
+		if (failed)
+			fprintf(stderr,
+				"bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n",
+				m->name, strerror(errno));
+	}
+	if (report) {
+		fprintf(report, "bochsfix done\n");
+		fclose(report);
+	}
+	if (failed)
+		_exit(EXIT_NOT_MENDED);
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The tables as C: config.c to compile, config_sizes.h to size arrays with. Written to be read. */
+#include "mkconfig.h"
+
+#include "../../core/sha256.h"
+
+#include <inttypes.h>
+
+static const char *const kind_constants[MSR_KIND_COUNT] = {
+	[MSR_DENY] = "MSR_DENY",         [MSR_PASS] = "MSR_PASS",         [MSR_VALUE] = "MSR_VALUE",
+	[MSR_SHADOW] = "MSR_SHADOW",     [MSR_REAL] = "MSR_REAL",         [MSR_APIC_BASE] = "MSR_APIC_BASE",
+	[MSR_APIC_ID] = "MSR_APIC_ID",   [MSR_APIC_LDR] = "MSR_APIC_LDR", [MSR_APIC_ICR] = "MSR_APIC_ICR",
+	[MSR_APIC_SVR] = "MSR_APIC_SVR", [MSR_XSS] = "MSR_XSS",
+};
+static const char *const port_constants[PORT_KIND_COUNT] = {
+	[PORT_NONE] = "PORT_NONE",   [PORT_PASS] = "PORT_PASS",   [PORT_UART] = "PORT_UART",
+	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET",
+};
+static const char *const error_constants[ERROR_CLASS_COUNT] = {
+	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT", [ERROR_MEMORY] = "ERROR_MEMORY",
+	[ERROR_MSR] = "ERROR_MSR",                   [ERROR_PORT] = "ERROR_PORT",
+	[ERROR_INSTRUCTION] = "ERROR_INSTRUCTION",   [ERROR_INTERRUPT] = "ERROR_INTERRUPT",
+	[ERROR_EXIT] = "ERROR_EXIT",                 [ERROR_PAYLOAD] = "ERROR_PAYLOAD",
+};
+static const char *const action_constants[ACTION_COUNT] = {
+	[ACTION_IGNORE] = "ACTION_IGNORE",
+	[ACTION_INJECT] = "ACTION_INJECT",
+	[ACTION_STOP] = "ACTION_STOP",
+	[ACTION_HALT_MACHINE] = "ACTION_HALT_MACHINE",
+};
+static const char *const itlb_constants[] = {"ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE"};
+
+static const char *index_text(uint16_t index)
+{
+	return index == CONFIG_NONE ? "CONFIG_NONE" : text("%u", index);
+}
+
+static const char *rights_constants(unsigned rights)
+{
+	static const char *const names[8] = {
+		"0", "RIGHT_READ", "RIGHT_WRITE", "RIGHT_READ | RIGHT_WRITE", "RIGHT_EXEC", "RIGHT_READ | RIGHT_EXEC",
+		"RIGHT_WRITE | RIGHT_EXEC", "RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC",
+	};
+
+	return names[rights & 7];
+}
+
+static void emit_machine(FILE *out, const struct plan *plan)
+{
+	const struct config *c = &plan->config;
+
+	fprintf(out, "static const struct config_cpu cpus[] = {\n");
+	for (unsigned i = 0; i < c->cpu_count; i++)
+		fprintf(out, "\t{.partition = %s, .vcpu = %s},\n", index_text(c->cpus[i].partition),
+		        index_text(c->cpus[i].vcpu));
+	fprintf(out, "};\n\nstatic const struct config_memory memories[] = {\n");
+	for (unsigned i = 0; i < c->memory_count; i++) {
+		const struct config_memory *m = &c->memories[i];
+		fprintf(out, "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64 ", .owner = %s}, /* %s */\n",
+		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa), m->align,
+		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner), size_text(m->size));
+	}
+	fprintf(out, "};\n");
+}
+
+static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
+{
+	const struct config_partition *p = &plan->partitions[index];
+
+	fprintf(out, "\nstatic const struct config_vcpu p%u_vcpus[] = {\n", index);
+	for (unsigned i = 0; i < p->vcpu_count; i++)
+		fprintf(out, "\t{.cpu = %u, .apic_id = %u},\n", p->vcpus[i].cpu, p->vcpus[i].apic_id);
+	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
+	for (unsigned i = 0; i < p->map_count; i++) {
+		const struct config_map *m = &p->maps[i];
+		fprintf(out, "\t{.memory = %u, .rights = %s, .gpa = 0x%" PRIx64 ", .offset = 0x%" PRIx64 ", .size = 0x%" PRIx64
+		        "}, /* %s */\n", m->memory, rights_constants(m->rights), m->gpa, m->offset, m->size,
+		        plan->memories[m->memory].name);
+	}
+	fprintf(out, "};\n\nstatic const struct config_segment p%u_segments[] = {\n", index);
+	for (unsigned i = 0; i < p->segment_count; i++)
+		fprintf(out, "\t{.offset = 0x%" PRIx64 ", .size = 0x%" PRIx64 ", .gpa = 0x%" PRIx64 "},\n", p->segments[i].offset,
+		        p->segments[i].size, p->segments[i].gpa);
+	fprintf(out, "};\n");
+}
+
+static void emit_rights(FILE *out, const struct plan *plan, unsigned index)
+{
+	const struct config_partition *p = &plan->partitions[index];
+
+	fprintf(out, "\nstatic const struct config_cpuid p%u_cpuid[] = {\n", index);
+	for (unsigned i = 0; i < p->cpuid_count; i++) {
+		const struct config_cpuid *e = &p->cpuid[i];
+		fprintf(out, "\t{.leaf = 0x%x, .subleaf = %u, .mask = {0x%08x, 0x%08x, 0x%08x, 0x%08x}, "
+		        ".set = {0x%08x, 0x%08x, 0x%08x, 0x%08x}},\n", e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2],
+		        e->mask[3], e->set[0], e->set[1], e->set[2], e->set[3]);
+	}
+	fprintf(out, "};\n\nstatic const struct config_msr p%u_msrs[] = {\n", index);
+	for (unsigned i = 0; i < p->msr_count; i++) {
+		const struct config_msr *m = &p->msrs[i];
+		const char *name = msr_name(m->first, m->last);
+		fprintf(out, "\t{.first = 0x%x, .last = 0x%x, .read = %s, .write = %s, .shadow = %u, .value = 0x%" PRIx64
+		        ", .mask = 0x%" PRIx64 "},%s\n", m->first, m->last, kind_constants[m->read], kind_constants[m->write],
+		        m->shadow, m->value, m->mask, name != NULL ? text(" /* %s */", name) : "");
+	}
+	fprintf(out, "};\n");
+	if (p->port_count == 0)
+		return;
+	fprintf(out, "\nstatic const struct config_port p%u_ports[] = {\n", index);
+	for (unsigned i = 0; i < p->port_count; i++)
+		fprintf(out, "\t{.first = 0x%x, .last = 0x%x, .kind = %s},\n", p->ports[i].first, p->ports[i].last,
+		        port_constants[p->ports[i].kind]);
+	fprintf(out, "};\n");
+}
+
+static void emit_index(FILE *out, const char *name, const struct config_cpuid_index *index, unsigned count)
+{
+	fprintf(out, "\t\t.%s = {\n", name);
+	for (unsigned i = 0; i < count; i++)
+		if (index[i].count > 0)
+			fprintf(out, "\t\t\t[0x%x] = {.first = %u, .count = %u, .any_subleaf = %u},\n", i, index[i].first,
+			        index[i].count, index[i].any_subleaf);
+	fprintf(out, "\t\t},\n");
+}
+
+static void emit_payload(FILE *out, const struct config_partition *p)
+{
+	const struct config_entry *e = &p->entry;
+
+	fprintf(out, "\t\t.payload = {\n\t\t\t.file = \"%s\",\n\t\t\t.size = %" PRIu64 ",\n\t\t\t.sha256 = {", p->payload.file,
+	        p->payload.size);
+	for (unsigned i = 0; i < sizeof p->payload.sha256; i++)
+		fprintf(out, "%s0x%02x,", i % 16 == 0 ? "\n\t\t\t\t" : " ", p->payload.sha256[i]);
+	fprintf(out, "\n\t\t\t},\n\t\t},\n");
+	fprintf(out, "\t\t.entry = {.rip = 0x%" PRIx64 ", .rsp = 0x%" PRIx64 ", .rsi = 0x%" PRIx64 ", .rdi = 0x%" PRIx64
+	        ", .cr3 = 0x%" PRIx64 ",\n\t\t          .gdt_base = 0x%" PRIx64 ", .gdt_limit = 0x%x},\n", e->rip, e->rsp, e->rsi,
+	        e->rdi, e->cr3, e->gdt_base, e->gdt_limit);
+}
+
+static void emit_partition(FILE *out, const struct plan *plan, unsigned index)
+{
+	const struct config_partition *p = &plan->partitions[index];
+
+	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index, p->name,
+	        p->flags != 0 ? "PARTITION_CPL3_HYPERCALLS" : "0", p->hypercalls);
+	emit_payload(out, p);
+	fprintf(out, "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
+	        "\t\t.cpuid = p%u_cpuid,\n\t\t.msrs = p%u_msrs,\n", index, index, index, index, index);
+	fprintf(out, "\t\t.ports = %s,\n", p->port_count > 0 ? text("p%u_ports", index) : "0");
+	fprintf(out, "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
+	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n", p->vcpu_count, p->map_count, p->segment_count, p->cpuid_count,
+	        p->msr_count, p->port_count);
+	emit_index(out, "basic", p->basic, CONFIG_CPUID_BASIC);
+	emit_index(out, "extended", p->extended, CONFIG_CPUID_EXTENDED);
+	emit_index(out, "hyper", p->hyper, CONFIG_CPUID_HYPER);
+	emit_index(out, "own", p->own, CONFIG_CPUID_OWN);
+	fprintf(out, "\t\t.action = {\n");
+	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
+		fprintf(out, "\t\t\t[%s] = %s,\n", error_constants[i], action_constants[p->action[i]]);
+	fprintf(out, "\t\t},\n\t},\n");
+}
+
+void emit_config(FILE *out, const struct plan *plan)
+{
+	const struct config *c = &plan->config;
+
+	fprintf(out, "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig for the configuration '%s'. Change that, not this. */\n"
+	        "#include \"config/config.h\"\n\n", c->name);
+	emit_machine(out, plan);
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		fprintf(out, "\n/* Partition %u, %s */\n", i, plan->partitions[i].name);
+		emit_memory(out, plan, i);
+		emit_rights(out, plan, i);
+	}
+	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
+	for (unsigned i = 0; i < c->partition_count; i++)
+		emit_partition(out, plan, i);
+	fprintf(out, "};\n\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
+	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
+	        "\t.cpu_count = %u,\n\t.memory_count = %u,\n\t.partition_count = %u,\n\t.uart_port = 0x%x,\n"
+	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n};\n", c->name, c->cpu_count, c->memory_count,
+	        c->partition_count, c->uart_port, c->debug_port, itlb_constants[c->itlb_multihit]);
+}
+
+static unsigned shadows_of(const struct config_partition *p)
+{
+	unsigned shadows = 0;
+
+	for (unsigned i = 0; i < p->msr_count; i++)
+		if (p->msrs[i].read == MSR_SHADOW || p->msrs[i].write == MSR_SHADOW)
+			shadows += p->msrs[i].last - p->msrs[i].first + 1;
+	return shadows;
+}
+
+static unsigned larger(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
+void emit_sizes(FILE *out, const struct plan *plan)
+{
+	const struct config *c = &plan->config;
+	unsigned maps = 0, cpuid = 0, shadows = 1, vcpus = 0, ept = 0, ept_max = 0;
+
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_partition *p = &plan->partitions[i];
+		maps = larger(maps, p->map_count);
+		cpuid = larger(cpuid, p->cpuid_count);
+		shadows = larger(shadows, shadows_of(p));
+		vcpus += p->vcpu_count;
+		ept += plan->extra[i].ept_pages;
+		ept_max = larger(ept_max, plan->extra[i].ept_pages);
+	}
+	fprintf(out, "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig: array sizes of the configuration '%s'. */\n",
+	        c->name);
+	fprintf(out, "#define CONFIG_CPUS %u\n#define CONFIG_PARTITIONS %u\n#define CONFIG_MEMORIES %u\n", c->cpu_count,
+	        c->partition_count, c->memory_count);
+	fprintf(out, "#define CONFIG_MAPS_MAX %u      /* of one partition */\n#define CONFIG_CPUID_MAX %u    /* of one partition */\n"
+	        "#define CONFIG_MSR_SHADOWS %u   /* of one vCPU; 1 at least */\n", maps, cpuid, shadows);
+	fprintf(out, "#define CONFIG_VCPUS %u\n#define CONFIG_VCPUS_PER_CPU 1\n", vcpus);
+	fprintf(out, "#define CONFIG_EPT_PAGES %u     /* all partitions, at the worst placement */\n"
+	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The schema of the YAML file. libcyaml checks structure: keys known, required ones there, lists where lists belong.
+ * Values stay text here, so that whoever gives them a meaning can name the line and the limits.
+ */
+#include "mkconfig.h"
+
+#include <cyaml/cyaml.h>
+#include <string.h>
+
+#define TEXT_MAX 2048 /* Linux's command line is the longest */
+#define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, TEXT_MAX)
+#define TEXT_OPTIONAL(key, type, member)                                                                                \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, TEXT_MAX)
+#define MAPPING_OPTIONAL(type, member, fields)                                                                          \
+	CYAML_FIELD_MAPPING_PTR(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, fields)
+#define LIST_OPTIONAL(type, member, entry, max)                                                                         \
+	CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, &(entry), 0, max)
+
+const char *const error_names[ERROR_CLASS_COUNT] = {
+	[ERROR_TRIPLE_FAULT] = "triple_fault", [ERROR_MEMORY] = "memory",
+	[ERROR_MSR] = "msr",                   [ERROR_PORT] = "port",
+	[ERROR_INSTRUCTION] = "instruction",   [ERROR_INTERRUPT] = "interrupt",
+	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
+};
+
+static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX)};
+
+static const cyaml_schema_field_t linux_fields[] = {
+	TEXT("kernel", struct in_linux, kernel),
+	TEXT_OPTIONAL("initrd", struct in_linux, initrd),
+	TEXT_OPTIONAL("cmdline", struct in_linux, cmdline),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t boot_fields[] = {
+	MAPPING_OPTIONAL(struct in_boot, linux, linux_fields),
+	TEXT_OPTIONAL("kit", struct in_boot, kit),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t feature_fields[] = {
+	LIST_OPTIONAL(struct in_features, hide, word, 256),
+	LIST_OPTIONAL(struct in_features, show, word, 256),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t port_fields[] = {
+	TEXT("ports", struct in_port, ports),
+	TEXT("as", struct in_port, as),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t port_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_port, port_fields)};
+static const cyaml_schema_field_t msr_fields[] = {
+	TEXT("msrs", struct in_msr, msrs),
+	TEXT("read", struct in_msr, read),
+	TEXT("write", struct in_msr, write),
+	TEXT_OPTIONAL("value", struct in_msr, value),
+	TEXT_OPTIONAL("mask", struct in_msr, mask),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t msr_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_msr, msr_fields)};
+static const cyaml_schema_field_t map_fields[] = {
+	TEXT("memory", struct in_map, memory),
+	TEXT("at", struct in_map, at),
+	TEXT("rights", struct in_map, rights),
+	TEXT_OPTIONAL("offset", struct in_map, offset),
+	TEXT_OPTIONAL("size", struct in_map, size),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t map_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_map, map_fields)};
+static const cyaml_schema_field_t error_fields[] = {
+	TEXT_OPTIONAL("triple_fault", struct in_errors, action[ERROR_TRIPLE_FAULT]),
+	TEXT_OPTIONAL("memory", struct in_errors, action[ERROR_MEMORY]),
+	TEXT_OPTIONAL("msr", struct in_errors, action[ERROR_MSR]),
+	TEXT_OPTIONAL("port", struct in_errors, action[ERROR_PORT]),
+	TEXT_OPTIONAL("instruction", struct in_errors, action[ERROR_INSTRUCTION]),
+	TEXT_OPTIONAL("interrupt", struct in_errors, action[ERROR_INTERRUPT]),
+	TEXT_OPTIONAL("exit", struct in_errors, action[ERROR_EXIT]),
+	TEXT_OPTIONAL("payload", struct in_errors, action[ERROR_PAYLOAD]),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t partition_fields[] = {
+	TEXT("name", struct in_partition, name),
+	CYAML_FIELD_SEQUENCE("cpus", CYAML_FLAG_POINTER, struct in_partition, cpus, &word, 1, CONFIG_MAX_CPUS),
+	TEXT("memory", struct in_partition, memory),
+	TEXT_OPTIONAL("base", struct in_partition, base),
+	CYAML_FIELD_MAPPING_PTR("boot", CYAML_FLAG_POINTER, struct in_partition, boot, boot_fields),
+	MAPPING_OPTIONAL(struct in_partition, features, feature_fields),
+	LIST_OPTIONAL(struct in_partition, ports, port_entry, 256),
+	LIST_OPTIONAL(struct in_partition, msrs, msr_entry, 256),
+	LIST_OPTIONAL(struct in_partition, hypercalls, word, 64),
+	TEXT_OPTIONAL("hypercalls_from_user", struct in_partition, hypercalls_from_user),
+	LIST_OPTIONAL(struct in_partition, maps, map_entry, CONFIG_MAX_MAPS - 1),
+	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t partition_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition, partition_fields)};
+static const cyaml_schema_field_t shared_fields[] = {
+	TEXT("name", struct in_shared, name),
+	TEXT("size", struct in_shared, size),
+	TEXT_OPTIONAL("base", struct in_shared, base),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t shared_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_shared, shared_fields)};
+static const cyaml_schema_field_t board_fields[] = {
+	TEXT("cpus", struct in_board, cpus),
+	TEXT("memory", struct in_board, memory),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t console_fields[] = {
+	TEXT_OPTIONAL("uart", struct in_console, uart),
+	TEXT_OPTIONAL("debug_port", struct in_console, debug_port),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t file_fields[] = {
+	TEXT("name", struct in_file, name),
+	CYAML_FIELD_MAPPING_PTR("board", CYAML_FLAG_POINTER, struct in_file, board, board_fields),
+	MAPPING_OPTIONAL(struct in_file, console, console_fields),
+	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
+	LIST_OPTIONAL(struct in_file, shared, shared_entry, CONFIG_MAX_PARTITIONS),
+	CYAML_FIELD_SEQUENCE("partitions", CYAML_FLAG_POINTER, struct in_file, partitions, &partition_entry, 1,
+                             CONFIG_MAX_PARTITIONS),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t file_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct in_file, file_fields)};
+
+/* libcyaml says what is wrong in its first error line, and where in the first line of the backtrace that follows. */
+struct complaint {
+	char cause[256];
+	unsigned line, column;
+};
+
+static void hear(cyaml_log_t level, void *context, const char *format, va_list arguments)
+{
+	struct complaint *complaint = context;
+	char message[256];
+	const char *place;
+
+	if (level != CYAML_LOG_ERROR)
+		return;
+	vsnprintf(message, sizeof message, format, arguments);
+	message[strcspn(message, "\n")] = '\0';
+	place = strstr(message, "(line: ");
+	if (complaint->cause[0] == '\0')
+		memcpy(complaint->cause, message, sizeof message);
+	else if (place != NULL && complaint->line == 0)
+		sscanf(place, "(line: %u, column: %u", &complaint->line, &complaint->column);
+}
+
+_Noreturn static void refuse(const struct complaint *complaint, cyaml_err_t error)
+{
+	static const char prefix[] = "Load: ", unknown[] = "Unexpected key: ";
+	const char *cause = complaint->cause;
+	unsigned line = complaint->line > 0 ? complaint->line : 1;
+
+	if (strncmp(cause, prefix, sizeof prefix - 1) == 0)
+		cause += sizeof prefix - 1;
+	if (strncmp(cause, unknown, sizeof unknown - 1) == 0) {
+		const char *key = cause + sizeof unknown - 1;
+		fail(line_of_key_after(key, line, complaint->column), "unknown key '%s'", key);
+	}
+	fail(line, "%s", cause[0] != '\0' ? cause : cyaml_strerror(error));
+}
+
+struct in_file *input_load(const char *path)
+{
+	struct complaint complaint = {0};
+	const cyaml_config_t settings = {
+		.log_level = CYAML_LOG_ERROR,
+		.log_fn = hear,
+		.log_ctx = &complaint,
+		.mem_fn = cyaml_mem,
+		.flags = CYAML_CFG_NO_ALIAS,
+	};
+	struct blob file = document_load(path);
+	struct in_file *in = NULL;
+	cyaml_err_t error = cyaml_load_data(file.bytes, file.size, &settings, &file_schema, (cyaml_data_t **)&in, NULL);
+
+	if (error != CYAML_OK || in == NULL)
+		refuse(&complaint, error);
+	return in;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A bare-metal partition's memory: the loadable segments of a static ELF file at their physical addresses, and at the
+ * end of the partition's memory one page with struct kit_info and the GDT, then the page tables.
+ */
+#include "mkconfig.h"
+#include "../../guest/kit/info.h"
+
+#include <elf.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ELF_LIMIT MIB(256)
+#define GDT_OFFSET 1024u /* in the page that struct kit_info begins */
+#define IDENTITY_MIN MIB(4)
+
+_Static_assert(sizeof(struct kit_info) <= GDT_OFFSET, "the GDT stands behind the kit's information");
+
+static const char *elf_fault(const struct blob *file)
+{
+	const Elf64_Ehdr *h = (const Elf64_Ehdr *)file->bytes;
+
+	if (file->size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
+		return "is not an ELF file";
+	if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB || h->e_machine != EM_X86_64)
+		return "is not a 64-bit x86 ELF file";
+	if (h->e_type != ET_EXEC)
+		return "is not statically linked at fixed addresses (link with -static -no-pie)";
+	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phnum == 0)
+		return "has no program headers of 56 bytes";
+	if (h->e_phoff % 8 != 0 || h->e_phoff > file->size ||
+	    h->e_phnum > (file->size - h->e_phoff) / sizeof(Elf64_Phdr))
+		return "is cut off within its program headers";
+	return NULL;
+}
+
+static bool disjoint(const Elf64_Phdr *a, const Elf64_Phdr *b)
+{
+	return a->p_paddr + a->p_memsz <= b->p_paddr || b->p_paddr + b->p_memsz <= a->p_paddr;
+}
+
+/* Adds the segments to the image; `limit` is where the tool's own tables begin. */
+static void load_elf(struct image *image, unsigned line, const char *path, const struct blob *file, uint64_t limit)
+{
+	const Elf64_Ehdr *h = (const Elf64_Ehdr *)file->bytes;
+	const Elf64_Phdr *segments = (const Elf64_Phdr *)(file->bytes + h->e_phoff);
+	bool entry_found = false;
+
+	for (unsigned i = 0; i < h->e_phnum; i++) {
+		const Elf64_Phdr *s = &segments[i];
+		if (s->p_type == PT_INTERP || s->p_type == PT_DYNAMIC)
+			fail(line, "%s needs a dynamic linker; link with -static -no-pie", path);
+		if (s->p_type != PT_LOAD || s->p_memsz == 0)
+			continue;
+		if (s->p_filesz > s->p_memsz || s->p_offset > file->size || s->p_filesz > file->size - s->p_offset)
+			fail(line, "%s: segment %u holds bytes 0x%" PRIx64 " + 0x%" PRIx64 " of a file of 0x%zx: it is cut off", path,
+			     i, s->p_offset, s->p_filesz, file->size);
+		if (s->p_paddr > limit || s->p_memsz > limit - s->p_paddr)
+			fail(line, "%s: segment %u needs memory 0x%" PRIx64 " + 0x%" PRIx64 "; the partition has 0x%" PRIx64
+			     " free for it", path, i, s->p_paddr, s->p_memsz, limit);
+		for (unsigned j = 0; j < i; j++)
+			if (segments[j].p_type == PT_LOAD && !disjoint(s, &segments[j]))
+				fail(line, "%s: segments %u and %u overlap at 0x%" PRIx64, path, j, i, s->p_paddr);
+		entry_found |= (s->p_flags & PF_X) != 0 && h->e_entry - s->p_paddr < s->p_memsz;
+		image_add(image, line, s->p_paddr, file->bytes + s->p_offset, s->p_filesz);
+	}
+	if (!entry_found)
+		fail(line, "%s: entry 0x%" PRIx64 " lies in no executable segment", path, h->e_entry);
+}
+
+static void fill_info(struct kit_info *info, const struct plan *plan, unsigned partition, uint64_t tables_start)
+{
+	const struct config_partition *p = &plan->partitions[partition];
+
+	info->magic = KIT_INFO_MAGIC;
+	info->version = KIT_INFO_VERSION;
+	info->memory_size = plan->extra[partition].memory_size;
+	info->tables_start = tables_start;
+	snprintf(info->name, sizeof info->name, "%s", p->name);
+	info->vcpu_count = p->vcpu_count;
+	info->map_count = p->map_count - 1u; /* map 0 is the partition's own memory */
+	for (unsigned i = 0; i < info->map_count; i++) {
+		const struct config_map *m = &p->maps[i + 1];
+		info->map[i].gpa = m->gpa;
+		info->map[i].size = m->size;
+		info->map[i].rights = m->rights;
+		snprintf(info->map[i].name, sizeof info->map[i].name, "%s", plan->memories[m->memory].name);
+	}
+}
+
+void kit_image(const struct plan *plan, unsigned partition, const struct options *options)
+{
+	struct plan_partition *x = &plan->extra[partition];
+	struct image *image = &x->image;
+	unsigned line = line_of("partitions/%u/boot/kit", partition);
+	const char *path = root_path(options, x->in->boot->kit);
+	struct blob file = read_file(line, path, ELF_LIMIT);
+	const char *fault = elf_fault(&file);
+	struct range ranges[1 + KIT_INFO_MAPS] = {{0, x->memory_size > IDENTITY_MIN ? x->memory_size : IDENTITY_MIN}};
+	struct blob tables;
+	uint64_t start;
+	uint8_t page[PAGE_SIZE] = {0};
+	struct kit_info info = {0};
+
+	if (fault != NULL)
+		fail(line, "%s %s", path, fault);
+	if (x->in->maps_count > KIT_INFO_MAPS)
+		fail(line_of("partitions/%u/maps/%u", partition, KIT_INFO_MAPS), "maps: a kit partition has room for %u",
+		     KIT_INFO_MAPS);
+	for (unsigned i = 0; i < x->in->maps_count; i++)
+		ranges[i + 1] = (struct range){x->maps[i + 1].gpa, x->maps[i + 1].size};
+	tables = identity_tables(0, ranges, 1 + x->in->maps_count); /* only for the size: where they stand depends on it */
+	start = x->memory_size - tables.size - PAGE_SIZE;
+	free(tables.bytes);
+	tables = identity_tables(start + PAGE_SIZE, ranges, 1 + x->in->maps_count);
+
+	load_elf(image, line, path, &file, start);
+	fill_info(&info, plan, partition, start);
+	memcpy(page, &info, sizeof info);
+	memcpy(page + GDT_OFFSET, flat_gdt, sizeof flat_gdt);
+	image_add(image, line, start, page, sizeof page);
+	image_add(image, line, start + PAGE_SIZE, tables.bytes, tables.size);
+	free(tables.bytes);
+	image->entry = (struct config_entry){
+		.rip = ((const Elf64_Ehdr *)file.bytes)->e_entry,
+		.rdi = start,
+		.cr3 = start + PAGE_SIZE,
+		.gdt_base = start + GDT_OFFSET,
+		.gdt_limit = sizeof flat_gdt - 1,
+	};
+	free(file.bytes);
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * mkconfig: from a YAML file and the guests' files to constant tables and payload images.
+ *
+ *   document  the YAML file's text, and on which line each key and value stands
+ *   input     the file as structures, checked against the schema (libcyaml)
+ *   plan      struct config and everything beside it, built in memory: the very tables that are later printed as C
+ *   output    config.c, config_sizes.h, images, allow lists, the plan as text and SVG
+ *
+ * Any error ends the program through fail() before the first byte of output is written.
+ */
+#ifndef MKCONFIG_H
+#define MKCONFIG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../../config/config.h"
+#include "../../config/validate.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define GIB(n) ((uint64_t)(n) << 30)
+
+/* Of the board's memory: for the firmware's runtime, the loader and its copies of small things, and the core. */
+#define BOARD_RESERVE MIB(64)
+
+/* Print "error: FILE:LINE: ..." and exit with status 1. */
+_Noreturn void fail(unsigned line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *allocate(size_t size);                         /* zeroed, never NULL, lives until exit */
+void *grow(void *list, size_t count, size_t size);   /* room for one more element than count */
+char *text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* allocated */
+const char *size_text(uint64_t bytes);               /* "256 MiB"; allocated */
+
+/* document.c */
+struct blob {
+	uint8_t *bytes;
+	size_t size;
+};
+struct blob read_file(unsigned line, const char *path, size_t limit);
+struct blob document_load(const char *path);         /* reads and checks form; positions can be asked from then on */
+unsigned line_of(const char *format, ...) __attribute__((format(printf, 1, 2))); /* line_of("partitions/%u/memory", i) */
+unsigned line_of_key_after(const char *key, unsigned line, unsigned column);
+extern const char *document_path;
+
+/* input.c: the YAML file, every scalar as text. NULL: not given. */
+struct in_linux {
+	const char *kernel, *initrd, *cmdline;
+};
+struct in_boot {
+	struct in_linux *linux;
+	const char *kit;
+};
+struct in_features {
+	const char **hide, **show;
+	unsigned hide_count, show_count;
+};
+struct in_port {
+	const char *ports, *as;
+};
+struct in_msr {
+	const char *msrs, *read, *write, *value, *mask;
+};
+struct in_map {
+	const char *memory, *at, *rights, *offset, *size;
+};
+struct in_errors {
+	const char *action[ERROR_CLASS_COUNT];
+};
+struct in_partition {
+	const char *name, *memory, *base, *hypercalls_from_user;
+	const char **cpus, **hypercalls;
+	struct in_boot *boot;
+	struct in_features *features;
+	struct in_port *ports;
+	struct in_msr *msrs;
+	struct in_map *maps;
+	struct in_errors *on_error;
+	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count;
+};
+struct in_shared {
+	const char *name, *size, *base;
+};
+struct in_board {
+	const char *cpus, *memory;
+};
+struct in_console {
+	const char *uart, *debug_port;
+};
+struct in_file {
+	const char *name, *itlb_multihit;
+	struct in_board *board;
+	struct in_console *console;
+	struct in_shared *shared;
+	struct in_partition *partitions;
+	unsigned shared_count, partitions_count;
+};
+struct in_file *input_load(const char *path);
+extern const char *const error_names[ERROR_CLASS_COUNT]; /* as in the file, and in enum order */
+
+/* value.c: text to numbers, or fail() with the line. `what` begins the message. */
+uint64_t parse_number(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max);
+uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max);
+void parse_range(unsigned line, const char *what, const char *string, uint64_t max, uint32_t *first, uint32_t *last);
+unsigned parse_name(unsigned line, const char *what, const char *string, const char *const *names, unsigned count);
+
+/* A partition's initial memory: the payload file, and where its parts go. */
+struct image {
+	uint8_t *bytes;
+	uint64_t size;
+	struct config_segment segments[CONFIG_MAX_SEGMENTS];
+	uint16_t segment_count;
+	struct config_entry entry;
+};
+void image_add(struct image *image, unsigned line, uint64_t gpa, const void *bytes, uint64_t size);
+/* A GDT with the selectors of struct config_entry. */
+#define GDT_ENTRIES 4u
+extern const uint64_t flat_gdt[GDT_ENTRIES];
+/* Identity page tables, 2 MiB pages, supervisor, over `ranges`; the first page is the PML4, at address `base`. */
+struct range {
+	uint64_t start, size;
+};
+struct blob identity_tables(uint64_t base, const struct range *ranges, unsigned count);
+
+/* A partition as the tool knows it beside its constant table. */
+struct plan_partition {
+	const struct in_partition *in;
+	struct config_vcpu *vcpus;
+	struct config_map *maps;
+	struct config_cpuid *cpuid;
+	struct config_msr *msrs;
+	struct config_port *ports;
+	unsigned *msr_origin, *port_origin; /* index in the file's list, or ORIGIN_DEFAULT */
+	bool *feature_shown;                /* index: row of features.def */
+	uint64_t memory_size;
+	struct image image;
+	uint32_t ept_pages; /* worst case */
+};
+#define ORIGIN_DEFAULT UINT32_MAX
+
+struct plan {
+	struct config config;
+	struct config_partition *partitions; /* config.partitions, writable */
+	struct config_memory *memories;
+	struct config_cpu *cpus;
+	struct plan_partition *extra; /* same index as partitions */
+	const struct in_file *in;
+	uint64_t board_memory;
+};
+
+struct options {
+	const char *file, *out, *root, *dsdt, *svg;
+};
+
+/* plan.c */
+void plan_build(struct plan *plan, const struct in_file *in); /* all but the payloads */
+void plan_check(struct plan *plan);                           /* the validator, then the page-table proof */
+
+/* rights.c, cpuid.c: a partition's lists */
+void rights_build(const struct plan *plan, unsigned partition);
+const char *msr_name(uint32_t first, uint32_t last);          /* NULL: not known */
+void cpuid_build(const struct plan *plan, unsigned partition);
+bool feature_shown(const struct plan_partition *x, const char *name);
+struct feature {
+	const char *name;
+	uint32_t leaf, subleaf;
+	uint8_t reg, bit;
+	uint8_t set;
+};
+extern const struct feature features[];
+extern const unsigned feature_count;
+
+/* prove.c */
+void prove(struct plan *plan);
+
+/* linux.c, kit.c, acpi.c: payloads */
+void linux_image(const struct plan *plan, unsigned partition, const struct options *options);
+void kit_image(const struct plan *plan, unsigned partition, const struct options *options);
+struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struct blob *dsdt);
+const char *root_path(const struct options *options, const char *path);
+const char *dsdt_path(const struct options *options);
+
+/* emit.c, allow.c, picture.c: output */
+void emit_config(FILE *out, const struct plan *plan);
+void emit_sizes(FILE *out, const struct plan *plan);
+void emit_allow(FILE *out, const struct plan *plan);
+void emit_plan(FILE *out, const struct plan *plan);
+void emit_svg(FILE *out, const struct plan *plan);
+extern const char *const kind_names[MSR_KIND_COUNT];
+extern const char *const port_names[PORT_KIND_COUNT];
+extern const char *const action_names[ACTION_COUNT];
+extern const char *const hypercall_names[];
+extern const unsigned hypercall_name_count;
+const char *rights_text(unsigned rights); /* "rwx", "r--" */
+
+#endif

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+/* From the file's structures to the tables, and the tables past the validator with every fault led back to its line. */
+#include "mkconfig.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GUEST_LIMIT GIB(64)      /* every CPU with VT-x has at least 36 address bits */
+#define LINUX_LIMIT GIB(3)       /* below the local APIC's and the devices' addresses */
+#define KIT_LIMIT GIB(1)
+#define LINUX_MIN MIB(64)
+#define KIT_MIN KIB(64)
+#define BASE_MIN MIB(1)
+#define PCI_HOLE GIB(1)          /* boards with more than 3 GiB move what lies under it above 4 GiB */
+
+static struct config_memory *add_memory(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
+{
+	struct config_memory *m = &plan->memories[plan->config.memory_count++];
+
+	*m = (struct config_memory){.name = name, .size = size, .hpa = CONFIG_HPA_ANY, .owner = owner};
+	m->align = size >= LARGE_PAGE_SIZE ? LARGE_PAGE_SIZE : PAGE_SIZE; /* large pages need both addresses aligned */
+	return m;
+}
+
+static void fix_base(const struct plan *plan, struct config_memory *m, unsigned line, const char *base)
+{
+	uint64_t limit = plan->board_memory + (plan->board_memory > GIB(3) ? PCI_HOLE : 0);
+
+	if (base == NULL)
+		return;
+	m->hpa = parse_size(line, "base", base, BASE_MIN, limit);
+	if (m->hpa % m->align != 0)
+		fail(line, "base: 0x%" PRIx64 " is not a multiple of %s", m->hpa, size_text(m->align));
+	if (m->size > limit - m->hpa)
+		fail(line, "base: 0x%" PRIx64 " + %s ends beyond the board's memory (%s)", m->hpa, size_text(m->size),
+		     size_text(plan->board_memory));
+}
+
+static void build_memories(struct plan *plan)
+{
+	const struct in_file *in = plan->in;
+	uint64_t total = 0, limit = plan->board_memory - BOARD_RESERVE;
+
+	plan->memories = allocate((in->partitions_count + in->shared_count) * sizeof *plan->memories);
+	for (unsigned i = 0; i < in->partitions_count; i++) {
+		const struct in_partition *p = &in->partitions[i];
+		bool linux = p->boot->linux != NULL;
+		uint64_t size = parse_size(line_of("partitions/%u/memory", i), "memory", p->memory,
+		                           linux ? LINUX_MIN : KIT_MIN, linux ? LINUX_LIMIT : KIT_LIMIT);
+		fix_base(plan, add_memory(plan, p->name, size, (uint16_t)i), line_of("partitions/%u/base", i), p->base);
+		plan->extra[i].memory_size = size;
+	}
+	for (unsigned i = 0; i < in->shared_count; i++) {
+		const struct in_shared *s = &in->shared[i];
+		uint64_t size = parse_size(line_of("shared/%u/size", i), "size", s->size, PAGE_SIZE, GIB(1));
+		fix_base(plan, add_memory(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
+	}
+	for (unsigned i = 0; i < plan->config.memory_count; i++)
+		total += plan->memories[i].size;
+	if (total > limit)
+		fail(line_of("board/memory"), "the partitions and shared memories need %s; the board has %s, less %s for "
+		     "firmware and core leaves %s: %s too little", size_text(total), size_text(plan->board_memory),
+		     size_text(BOARD_RESERVE), size_text(limit), size_text(total - limit));
+}
+
+static void build_cpus(struct plan *plan, unsigned partition)
+{
+	const struct in_partition *in = plan->extra[partition].in;
+	struct config_partition *p = &plan->partitions[partition];
+	struct config_vcpu *vcpus = allocate(in->cpus_count * sizeof *vcpus);
+
+	for (unsigned i = 0; i < in->cpus_count; i++) {
+		unsigned line = line_of("partitions/%u/cpus/%u", partition, i);
+		uint64_t cpu = parse_number(line, "cpus", in->cpus[i], 0, plan->config.cpu_count - 1u);
+		struct config_cpu *c = &plan->cpus[cpu];
+		if (c->partition != CONFIG_NONE)
+			fail(line, "CPU %" PRIu64 " already belongs to partition '%s' (line %u)", cpu, plan->in->partitions[c->partition].name,
+			     line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
+		*c = (struct config_cpu){.partition = (uint16_t)partition, .vcpu = (uint16_t)i};
+		vcpus[i] = (struct config_vcpu){.cpu = (uint16_t)cpu, .apic_id = (uint16_t)i};
+	}
+	plan->extra[partition].vcpus = vcpus;
+	p->vcpus = vcpus;
+	p->vcpu_count = (uint16_t)in->cpus_count;
+}
+
+static uint8_t parse_rights(unsigned line, const char *string)
+{
+	static const char letters[] = "rwx";
+	unsigned rights = 0;
+
+	for (const char *c = string; *c != '\0'; c++) {
+		const char *letter = strchr(letters, *c);
+		if (letter == NULL || (rights >> (letter - letters) & 1) != 0)
+			fail(line, "rights: '%s' is not one of r, rw, rx", string);
+		rights |= 1u << (letter - letters);
+	}
+	return (uint8_t)rights;
+}
+
+static unsigned find_shared(const struct plan *plan, unsigned line, const char *name)
+{
+	for (unsigned i = 0; i < plan->config.memory_count; i++)
+		if (strcmp(plan->memories[i].name, name) == 0)
+			return i;
+	fail(line, "memory: no shared memory is named '%s'", name);
+}
+
+static void build_maps(struct plan *plan, unsigned partition)
+{
+	struct plan_partition *x = &plan->extra[partition];
+	const struct in_partition *in = x->in;
+	struct config_map *maps = allocate((in->maps_count + 1) * sizeof *maps);
+
+	maps[0] = (struct config_map){.memory = (uint16_t)partition, .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
+	                              .size = x->memory_size};
+	for (unsigned i = 0; i < in->maps_count; i++) {
+		const struct in_map *from = &in->maps[i];
+		struct config_map *to = &maps[i + 1];
+		uint64_t whole;
+		to->memory = (uint16_t)find_shared(plan, line_of("partitions/%u/maps/%u/memory", partition, i), from->memory);
+		whole = plan->memories[to->memory].size;
+		to->gpa = parse_size(line_of("partitions/%u/maps/%u/at", partition, i), "at", from->at, 0,
+		                     GUEST_LIMIT - PAGE_SIZE);
+		to->rights = parse_rights(line_of("partitions/%u/maps/%u/rights", partition, i), from->rights);
+		if (from->offset != NULL)
+			to->offset = parse_size(line_of("partitions/%u/maps/%u/offset", partition, i), "offset", from->offset, 0,
+			                        whole - PAGE_SIZE);
+		to->size = whole - to->offset;
+		if (from->size != NULL)
+			to->size = parse_size(line_of("partitions/%u/maps/%u/size", partition, i), "size", from->size, PAGE_SIZE,
+			                      to->size);
+		if (to->size > GUEST_LIMIT - to->gpa)
+			fail(line_of("partitions/%u/maps/%u/at", partition, i), "at: 0x%" PRIx64 " + %s ends beyond %s", to->gpa,
+			     size_text(to->size), size_text(GUEST_LIMIT));
+	}
+	x->maps = maps;
+	plan->partitions[partition].maps = maps;
+	plan->partitions[partition].map_count = (uint16_t)(in->maps_count + 1);
+}
+
+static void build_partition(struct plan *plan, unsigned partition)
+{
+	struct config_partition *p = &plan->partitions[partition];
+	const struct in_boot *boot = plan->extra[partition].in->boot;
+
+	if ((boot->linux != NULL) == (boot->kit != NULL))
+		fail(line_of("partitions/%u/boot", partition), "boot: give one of 'linux' and 'kit'");
+	p->payload.file = text("%s.img", p->name);
+	build_cpus(plan, partition);
+	build_maps(plan, partition);
+	cpuid_build(plan, partition);
+	rights_build(plan, partition);
+}
+
+static void build_machine(struct plan *plan)
+{
+	static const char *const itlb[] = {"small_pages", "accept", "refuse"};
+	const struct in_file *in = plan->in;
+	struct config *c = &plan->config;
+
+	c->magic = CONFIG_MAGIC;
+	c->version = CONFIG_VERSION;
+	c->name = in->name;
+	c->cpu_count = (uint16_t)parse_number(line_of("board/cpus"), "cpus", in->board->cpus, 1, CONFIG_MAX_CPUS);
+	plan->board_memory = parse_size(line_of("board/memory"), "memory", in->board->memory, 2 * BOARD_RESERVE, GIB(4096));
+	if (in->console != NULL && in->console->uart != NULL)
+		c->uart_port = (uint16_t)parse_number(line_of("console/uart"), "uart", in->console->uart, 1, 0xfff8);
+	if (in->console != NULL && in->console->debug_port != NULL)
+		c->debug_port = (uint16_t)parse_number(line_of("console/debug_port"), "debug_port", in->console->debug_port, 1,
+		                                       UINT16_MAX);
+	if (in->itlb_multihit != NULL)
+		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit, itlb,
+		                                       LENGTH(itlb));
+	plan->cpus = allocate(c->cpu_count * sizeof *plan->cpus);
+	for (unsigned i = 0; i < c->cpu_count; i++)
+		plan->cpus[i] = (struct config_cpu){.partition = CONFIG_NONE, .vcpu = CONFIG_NONE};
+}
+
+void plan_build(struct plan *plan, const struct in_file *in)
+{
+	struct config *c = &plan->config;
+
+	*plan = (struct plan){.in = in};
+	build_machine(plan);
+	c->partition_count = (uint16_t)in->partitions_count;
+	plan->partitions = allocate(in->partitions_count * sizeof *plan->partitions);
+	plan->extra = allocate(in->partitions_count * sizeof *plan->extra);
+	for (unsigned i = 0; i < in->partitions_count; i++) {
+		plan->extra[i].in = &in->partitions[i];
+		plan->partitions[i].name = in->partitions[i].name;
+		if (in->partitions[i].boot == NULL)
+			fail(line_of("partitions/%u/boot", i), "boot: give one of 'linux' and 'kit'");
+	}
+	build_memories(plan);
+	for (unsigned i = 0; i < in->partitions_count; i++)
+		build_partition(plan, i);
+	c->cpus = plan->cpus;
+	c->memories = plan->memories;
+	c->partitions = plan->partitions;
+}
+
+/* The file's line for a fault the validator found, as near as the indices lead. */
+static unsigned fault_line(const struct plan *plan, const struct config_fault *f)
+{
+	const struct plan_partition *x = f->partition != CONFIG_NONE ? &plan->extra[f->partition] : NULL;
+	unsigned partition = f->partition;
+
+	switch (f->rule) {
+	case RULE_NAME:
+	case RULE_MEMORY_SIZE:
+	case RULE_MEMORY_PLACE:
+	case RULE_MEMORY_OWNER:
+		if (x != NULL && f->index != CONFIG_NONE)
+			return line_of("partitions/%u/maps/%u/memory", partition, f->index - 1u);
+		if (x != NULL)
+			return line_of("partitions/%u/name", partition);
+		if (f->index == CONFIG_NONE)
+			return line_of("name");
+		partition = plan->config.partition_count;
+		if (f->index >= partition)
+			return line_of("shared/%u/%s", f->index - partition, f->rule == RULE_MEMORY_PLACE ? "base" : "name");
+		return line_of("partitions/%u/%s", f->index, f->rule == RULE_MEMORY_PLACE ? "base" : "name");
+	case RULE_MAP_RANGE:
+	case RULE_MAP_OVERLAP:
+	case RULE_MAP_ALIAS:
+		return line_of("partitions/%u/maps/%u/at", partition, f->index - 1u);
+	case RULE_MAP_RIGHTS:
+		return line_of("partitions/%u/maps/%u/rights", partition, f->index - 1u);
+	case RULE_MSR:
+	case RULE_MSR_HOST:
+		return line_of("partitions/%u/msrs/%u", partition, x->msr_origin[f->index]);
+	case RULE_PORT:
+	case RULE_PORT_HOST:
+		return line_of("partitions/%u/ports/%u", partition, x->port_origin[f->index]);
+	case RULE_ACTION:
+		return line_of("partitions/%u/on_error/%s", partition, error_names[f->index]);
+	case RULE_CONSOLE:
+		return line_of("console/debug_port");
+	default:
+		return x != NULL ? line_of("partitions/%u/name", partition) : 1;
+	}
+}
+
+static const char *memory_detail(const struct config_memory *m)
+{
+	return text("'%s' 0x%" PRIx64 "-0x%" PRIx64, m->name, m->hpa, m->hpa + m->size - 1);
+}
+
+static const char *map_detail(const struct plan *plan, const struct config_map *m)
+{
+	return text("'%s' at 0x%" PRIx64 "-0x%" PRIx64, plan->memories[m->memory].name, m->gpa, m->gpa + m->size - 1);
+}
+
+/* The numbers behind a fault. */
+static const char *fault_detail(const struct plan *plan, const struct config_fault *f)
+{
+	const struct config_partition *p = f->partition != CONFIG_NONE ? &plan->partitions[f->partition] : NULL;
+
+	switch (f->rule) {
+	case RULE_NAME:
+		if (p != NULL)
+			return text("'%s'", p->name);
+		return text("'%s'", f->index == CONFIG_NONE ? plan->config.name : plan->memories[f->index].name);
+	case RULE_MEMORY_PLACE:
+		if (f->other == CONFIG_NONE)
+			return memory_detail(&plan->memories[f->index]);
+		return text("%s and %s", memory_detail(&plan->memories[f->index]), memory_detail(&plan->memories[f->other]));
+	case RULE_MEMORY_OWNER:
+		return text("'%s'", plan->memories[p != NULL ? f->other : f->index].name);
+	case RULE_MAP_OVERLAP:
+	case RULE_MAP_ALIAS:
+		return text("%s and %s", map_detail(plan, &p->maps[f->index]), map_detail(plan, &p->maps[f->other]));
+	case RULE_MAP_RIGHTS:
+		return text("%s %s", map_detail(plan, &p->maps[f->index]), rights_text(p->maps[f->index].rights));
+	case RULE_MSR:
+	case RULE_MSR_HOST: {
+		const struct config_msr *m = &p->msrs[f->index];
+		return text("0x%x-0x%x read %s, write %s", m->first, m->last, kind_names[m->read], kind_names[m->write]);
+	}
+	case RULE_PORT:
+	case RULE_PORT_HOST:
+		return text("0x%x-0x%x", p->ports[f->index].first, p->ports[f->index].last);
+	case RULE_ACTION:
+		return text("%s: %s", error_names[f->index], action_names[p->action[f->index]]);
+	case RULE_CONSOLE:
+		return text("uart 0x%x-0x%x, debug port 0x%x", plan->config.uart_port, plan->config.uart_port + 7,
+		            plan->config.debug_port);
+	default:
+		return p != NULL ? text("'%s', entry %u", p->name, f->index) : "tables";
+	}
+}
+
+void plan_check(struct plan *plan)
+{
+	struct config_fault fault;
+
+	if (config_validate(&plan->config, &fault) != RULE_OK)
+		fail(fault_line(plan, &fault), "%s (%s)", config_rule_text(fault.rule), fault_detail(plan, &fault));
+	prove(plan);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Proof of the plan: each partition's EPT is built as the core will build it, at a made-up placement, and the independent
+ * walker must find exactly what the configuration gives, no more. Its size is what the core must hold in reserve.
+ */
+#include "mkconfig.h"
+#include "../../ept/pagetable.h"
+#include "../../ept/walk.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define POOL_PHYS 0x100000ull /* where the tables themselves are made to stand: outside every memory */
+#define FIRST_HPA GIB(16)
+#define PHYS_BITS 46u
+#define SMALL_SHIFT 12u
+#define LARGE_SHIFT 21u
+
+static const volatile uint64_t *read_table(void *context, uint64_t phys)
+{
+	const struct pt_pool *pool = context;
+	uint64_t page = (phys - pool->phys) / PAGE_SIZE;
+
+	if (phys < pool->phys || phys % PAGE_SIZE != 0 || page >= pool->used)
+		return NULL;
+	return pool->virt + page * PT_ENTRIES;
+}
+
+/*
+ * The worst placement the loader's rule allows: each memory at an odd multiple of its alignment, so that no page is larger
+ * than the alignment promises.
+ */
+static uint64_t *place(const struct plan *plan)
+{
+	uint64_t *hpa = allocate(plan->config.memory_count * sizeof *hpa);
+	uint64_t next = FIRST_HPA;
+
+	for (unsigned i = 0; i < plan->config.memory_count; i++) {
+		const struct config_memory *m = &plan->memories[i];
+		hpa[i] = (next + 2 * m->align - 1) / (2 * m->align) * (2 * m->align) + m->align;
+		next = hpa[i] + m->size;
+	}
+	return hpa;
+}
+
+/* Enough for 4 KiB pages throughout, wherever the maps lie. */
+static uint32_t pool_pages(const struct config_partition *p)
+{
+	uint64_t pages = 1;
+
+	for (unsigned i = 0; i < p->map_count; i++)
+		pages += p->maps[i].size / LARGE_PAGE_SIZE + p->maps[i].size / GIB(1) + 6;
+	return (uint32_t)pages;
+}
+
+static void prove_partition(struct plan *plan, unsigned partition, const uint64_t *hpa)
+{
+	const struct config_partition *p = &plan->partitions[partition];
+	unsigned line = line_of("partitions/%u/name", partition);
+	struct walk_allowed *allowed = allocate(p->map_count * sizeof *allowed);
+	struct pt_pool pool = {.phys = POOL_PHYS, .pages = pool_pages(p)};
+	struct walk_fault fault = {0};
+	enum walk_result result;
+
+	pool.virt = allocate(pool.pages * PAGE_SIZE);
+	pt_init(&pool);
+	for (unsigned i = 0; i < p->map_count; i++) {
+		const struct config_map *m = &p->maps[i];
+		bool small = plan->config.itlb_multihit == ITLB_SMALL_PAGES && (m->rights & RIGHT_EXEC) != 0;
+		allowed[i] = (struct walk_allowed){.in = m->gpa, .out = hpa[m->memory] + m->offset, .size = m->size,
+		                                   .rights = m->rights};
+		enum pt_result built = pt_map(&pt_format_ept, &pool, m->gpa, allowed[i].out, m->size, m->rights,
+		                              small ? SMALL_SHIFT : LARGE_SHIFT);
+		if (built != PT_OK)
+			fail(line, "no page table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", i,
+			     p->name, m->gpa, (int)built);
+	}
+	result = walk_ept(pool.phys, read_table, &pool, allowed, p->map_count, PHYS_BITS, 1, &fault);
+	if (result != WALK_OK)
+		fail(line, "the page-table walker objects to '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u", p->name,
+		     walk_result_name(result), fault.in, fault.entry, fault.level);
+	plan->extra[partition].ept_pages = pool.used;
+	free(allowed);
+	free(pool.virt);
+}
+
+void prove(struct plan *plan)
+{
+	uint64_t *hpa = place(plan);
+
+	for (unsigned i = 0; i < plan->config.partition_count; i++)
+		prove_partition(plan, i, hpa);
+	free(hpa);
+}

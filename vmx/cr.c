@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Control registers. The masks below keep for the host what a guest could turn against the core; every other bit is the
+ * guest's own and changes with no exit. SDM Vol. 3C, 26.1.3 and 25.6.6.
+ */
+#include "cr.h"
+
+#include "core/core.h"
+#include "core/window.h"
+#include "core/x86.h"
+#include "exit.h"
+#include "vmx.h"
+
+#define CR0_DEFINED 0xe005003full
+#define PDPTE_RESERVED 0xfff00000000001e6ull /* with 52 address bits at most */
+
+/* Guests that use PAE paging: the CPU holds the four PDPTEs, and after a write that we emulate they are ours to load
+ * (SDM Vol. 3A, 4.4.1). Returns 0 if CR3 leads out of the partition or a reserved bit is set: #GP. */
+static int load_pdptes(struct vcpu *vcpu)
+{
+	const uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0u;
+	uint64_t bytes;
+	const uint64_t hpa = partition_translate(vcpu->partition_index, cr3, &bytes);
+	const uint64_t *pdpte;
+	int right = 1;
+
+	if (bytes < 4 * sizeof *pdpte)
+		return 0;
+	pdpte = (const uint64_t *)window(0, hpa);
+	for (uint32_t i = 0; i < 4; i++) {
+		const uint64_t value = pdpte[i];
+
+		if (value & 1 && value & PDPTE_RESERVED)
+			right = 0;
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, value);
+	}
+	window_close();
+	return right;
+}
+
+/* Paging switched on or off in an emulated write: long mode follows (SDM Vol. 3A, 10.8.5). */
+static int switch_paging(struct vcpu *vcpu, uint64_t new)
+{
+	const uint64_t efer = vmread(VMCS_GUEST_EFER), cr4 = vmread(VMCS_GUEST_CR4);
+	const uint32_t entry = (uint32_t)vmread(VMCS_CTRL_ENTRY);
+	const int long_mode = new & CR0_PG && efer & EFER_LME;
+
+	if (long_mode && !(cr4 & CR4_PAE))
+		return 0;
+	if (new & CR0_PG && !long_mode && cr4 & CR4_PAE && !load_pdptes(vcpu))
+		return 0;
+	vmwrite(VMCS_GUEST_EFER, long_mode ? efer | EFER_LMA : efer & ~EFER_LMA);
+	vmwrite(VMCS_CTRL_ENTRY, long_mode ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~ENTRY_IA32E_MODE_GUEST);
+	return 1;
+}
+
+static enum exit_action write_guest_cr0(struct vcpu *vcpu, uint64_t new)
+{
+	const uint64_t old = vmread(VMCS_GUEST_CR0);
+
+	if (new >> 32 || (new & CR0_PG && !(new & CR0_PE)) || (new & CR0_NW && !(new & CR0_CD)))
+		goto fault;
+	if (!(new & CR0_PG) && vmread(VMCS_GUEST_CR4) & CR4_PCIDE)
+		goto fault;
+	if ((new ^ old) & CR0_PG && !switch_paging(vcpu, new))
+		goto fault;
+	vmwrite(VMCS_CTRL_CR0_SHADOW, (new & CR0_DEFINED) | CR0_ET);
+	/* A guest that turns its caches off would run root mode uncached: CD and NW are shown to it and never set. */
+	vmwrite(VMCS_GUEST_CR0, ((new & CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
+	return EXIT_NEXT;
+fault:
+	inject_exception(vcpu, VECTOR_GP, 0);
+	return EXIT_RESUME;
+}
+
+static enum exit_action write_guest_cr4(struct vcpu *vcpu, uint64_t new)
+{
+	const uint64_t old = vmread(VMCS_CTRL_CR4_SHADOW), in_long_mode = vmread(VMCS_GUEST_EFER) & EFER_LMA;
+	const uint64_t paging_bits = CR4_PAE | CR4_PGE | 1u << 4 | CR4_SMEP;
+	uint32_t *c1;
+
+	if (new & ~vcpu->cr4_allowed || (in_long_mode && !(new & CR4_PAE)))
+		goto fault;
+	if (new & CR4_PCIDE && !(old & CR4_PCIDE) && (!in_long_mode || vmread(VMCS_GUEST_CR3) & 0xfff))
+		goto fault;
+	if (!in_long_mode && new & CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG && (new ^ old) & paging_bits &&
+	    !load_pdptes(vcpu))
+		goto fault;
+	vmwrite(VMCS_CTRL_CR4_SHADOW, new);
+	vmwrite(VMCS_GUEST_CR4, new | CR4_MCE | CR4_VMXE);
+	if ((new ^ old) & (paging_bits | CR4_PCIDE) && invvpid(INVVPID_SINGLE_CONTEXT, vcpu_vpid(vcpu), 0))
+		vmx_failed("INVVPID", vcpu_vpid(vcpu));
+	if ((c1 = vcpu_cpuid(vcpu, 1, 0)))
+		c1[2] = new & CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
+	return EXIT_NEXT;
+fault:
+	inject_exception(vcpu, VECTOR_GP, 0);
+	return EXIT_RESUME;
+}
+
+/* Qualification: SDM Vol. 3C, table 28-3. CR3 and CR8 do not exit; CLTS, LMSW and reads touch no masked bit. */
+enum exit_action exit_cr_access(struct vcpu *vcpu)
+{
+	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	const uint32_t reg = qualification >> 8 & 0xf;
+	const uint64_t value = reg == REG_RSP ? vmread(VMCS_GUEST_RSP) : vcpu->regs[reg];
+
+	switch (qualification & 0x3f) { /* register number, and access type 0: MOV to it */
+	case 0:
+		return write_guest_cr0(vcpu, value);
+	case 4:
+		return write_guest_cr4(vcpu, value);
+	default:
+		return guest_error(vcpu, ERROR_EXIT, VECTOR_UD, "control register access", qualification);
+	}
+}
+
+/* SDM Vol. 1, 13.3: x87 always; AVX needs SSE; the three AVX-512 parts go together and need AVX. */
+static int xcr0_is_valid(uint64_t value, uint64_t allowed)
+{
+	const uint64_t avx512 = 7ull << 5;
+
+	if (value & ~allowed || !(value & 1))
+		return 0;
+	if (value & 4 && !(value & 2))
+		return 0;
+	return !(value & avx512) || ((value & avx512) == avx512 && value & 4);
+}
+
+enum exit_action exit_xsetbv(struct vcpu *vcpu)
+{
+	const uint64_t value = vcpu->regs[REG_RDX] << 32 | (uint32_t)vcpu->regs[REG_RAX];
+	uint32_t *c;
+
+	if ((uint32_t)vcpu->regs[REG_RCX] || !xcr0_is_valid(value, vcpu->xcr0_allowed)) {
+		inject_exception(vcpu, VECTOR_GP, 0);
+		return EXIT_RESUME;
+	}
+	xsetbv0(value);
+	if ((c = vcpu_cpuid(vcpu, 0xd, 0)))
+		c[1] = cpuid(0xd, 0).r[1];
+	if ((c = vcpu_cpuid(vcpu, 0xd, 1)))
+		c[1] = cpuid(0xd, 1).r[1];
+	return EXIT_NEXT;
+}
+
+/* CR4 bits that some visible feature brings (config/features.def). */
+static uint64_t visible_cr4(struct vcpu *vcpu)
+{
+	static const struct {
+		uint32_t leaf, subleaf, cr4;
+		uint8_t reg, bit;
+	} rows[] = {
+#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) { leaf, subleaf, cr4, reg, bit },
+#include "config/features.def"
+	};
+	uint64_t bits = CR4_OSXMMEXCPT;
+
+	for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const uint32_t *c = vcpu_cpuid(vcpu, rows[i].leaf, rows[i].subleaf);
+
+		if (c && c[rows[i].reg] >> rows[i].bit & 1)
+			bits |= rows[i].cr4;
+	}
+	return bits;
+}
+
+void vcpu_init_control_registers(struct vcpu *vcpu)
+{
+	const uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE;
+
+	vcpu->cr4_allowed = visible_cr4(vcpu);
+	/* Host-owned: bits that are not defined, NE (fixed to 1 by VMX), CD and NW. */
+	vmwrite(VMCS_CTRL_CR0_MASK, ~CR0_DEFINED | CR0_NE | CR0_CD | CR0_NW);
+	vmwrite(VMCS_CTRL_CR0_SHADOW, cr0);
+	vmwrite(VMCS_GUEST_CR0, cr0);
+	/* Host-owned: what no visible feature brings; MCE, without which a broadcast machine check is a shutdown; VMXE
+	 * (fixed to 1); OSXSAVE, which CPUID mirrors. */
+	vmwrite(VMCS_CTRL_CR4_MASK, ~vcpu->cr4_allowed | CR4_MCE | CR4_VMXE | CR4_OSXSAVE);
+	vmwrite(VMCS_CTRL_CR4_SHADOW, CR4_PAE);
+	vmwrite(VMCS_GUEST_CR4, CR4_PAE | CR4_MCE | CR4_VMXE);
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Events for guests, and what happens to a guest that does what it must not. */
+#include "core/console.h"
+#include "core/cpu.h"
+#include "core/panic.h"
+#include "core/x86.h"
+#include "exit.h"
+#include "vmx.h"
+
+#define REPORTS_PER_CLASS 4u /* the first few of a kind are printed, the rest counted */
+
+/* Vectors with an error code: 8, 10 to 14, 17, 21, 29, 30 (SDM Vol. 3A, table 6-1). */
+#define HAS_ERROR_CODE 0x60227d00u
+/* Contributory exceptions: 0, 10 to 13, 21, 29, 30 (table 6-4). */
+#define CONTRIBUTORY 0x60203c01u
+#define VECTOR_PF 14u
+
+static const char *const class_name[ERROR_CLASS_COUNT] = {
+	[ERROR_TRIPLE_FAULT] = "triple fault", [ERROR_MEMORY] = "memory",       [ERROR_MSR] = "MSR",
+	[ERROR_PORT] = "port",                 [ERROR_INSTRUCTION] = "instruction", [ERROR_INTERRUPT] = "interrupt",
+	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
+};
+
+/* What a second exception during delivery of `first` becomes: itself (0), #DF (1), or a shutdown (2). Table 6-5. */
+static uint32_t combine(uint32_t first, uint32_t second)
+{
+	const uint32_t second_serious = (CONTRIBUTORY >> second & 1) | (second == VECTOR_PF);
+
+	if (first == VECTOR_DF)
+		return second_serious ? 2 : 0;
+	if (first == VECTOR_PF)
+		return second_serious;
+	return CONTRIBUTORY >> first & CONTRIBUTORY >> second & 1;
+}
+
+void inject_exception(struct vcpu *vcpu, uint32_t vector, uint32_t error)
+{
+	const uint32_t vectoring = (uint32_t)vmread(VMCS_IDT_VECTORING_INFO);
+	uint32_t info = INTERRUPTION_VALID | INTERRUPTION_HARDWARE_EXCEPTION;
+
+	if (vectoring & INTERRUPTION_VALID && (vectoring & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION) {
+		const uint32_t result = combine(vectoring & 31, vector);
+
+		if (result == 2)
+			guest_error(vcpu, ERROR_TRIPLE_FAULT, 0, "third exception while #DF was delivered, vector", vector);
+		if (result == 1) {
+			vector = VECTOR_DF;
+			error = 0;
+		}
+	}
+	info |= vector;
+	if (HAS_ERROR_CODE >> vector & 1 && vmread(VMCS_GUEST_CR0) & CR0_PE) {
+		info |= INTERRUPTION_ERROR_CODE;
+		vmwrite(VMCS_CTRL_ENTRY_ERROR_CODE, error);
+	}
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, info);
+}
+
+static void nmi_window(struct vcpu *vcpu, uint32_t on)
+{
+	vcpu->proc_controls = on ? vcpu->proc_controls | PROC_NMI_WINDOW_EXITING :
+	                           vcpu->proc_controls & ~PROC_NMI_WINDOW_EXITING;
+	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
+}
+
+/* The window opens at once where nothing blocks: one exit more, and no case to tell apart. */
+void inject_nmi(struct vcpu *vcpu)
+{
+	if (!vcpu->nmi_pending)
+		nmi_window(vcpu, 1);
+	vcpu->nmi_pending = 1;
+}
+
+enum exit_action exit_nmi_window(struct vcpu *vcpu)
+{
+	nmi_window(vcpu, 0);
+	vcpu->nmi_pending = 0;
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_NMI | 2);
+	return EXIT_RESUME;
+}
+
+enum exit_action guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
+{
+	const uint8_t action = vcpu->partition->action[class];
+	const uint64_t count = ++vcpu->forbidden[class];
+
+	if (count <= REPORTS_PER_CLASS || action >= ACTION_STOP)
+		print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
+		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
+	switch (action) {
+	case ACTION_IGNORE:
+		return EXIT_NEXT;
+	case ACTION_INJECT:
+		inject_exception(vcpu, vector, 0);
+		return EXIT_RESUME;
+	case ACTION_HALT_MACHINE:
+		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
+	default:
+		vcpu_stop(vcpu, class_name[class]);
+	}
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Handlers of VM exits and what they share. All run in root mode with interrupts off, on the vCPU's CPU, with its VMCS
+ * current; each does a bounded amount of work. SDM Vol. 3C, chapters 26 and 28.
+ */
+#ifndef VMX_EXIT_H
+#define VMX_EXIT_H
+
+#include <stdint.h>
+
+#include "vcpu.h"
+
+typedef enum exit_action exit_handler(struct vcpu *vcpu);
+
+exit_handler exit_cpuid;  /* vmx/cpuid.c */
+exit_handler exit_rdmsr;  /* vmx/msr.c */
+exit_handler exit_wrmsr;
+exit_handler exit_cr_access; /* vmx/cr.c */
+exit_handler exit_xsetbv;
+exit_handler exit_io; /* vmx/io.c */
+exit_handler exit_vmcall; /* hypercall/hypercall.c */
+
+/* Prepare a vCPU's tables from its partition's; vcpu_init() calls these. */
+void vcpu_init_cpuid(struct vcpu *vcpu);
+void vcpu_init_msr_bitmap(struct vcpu *vcpu);
+void vcpu_init_io_bitmap(struct vcpu *vcpu);
+
+/* The answer the guest gets for a leaf, or 0 if it is hidden (all zeros). */
+uint32_t *vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+
+/* Exceptions that are injected (SDM Vol. 3A, table 6-1). */
+#define VECTOR_DB 1u
+#define VECTOR_UD 6u
+#define VECTOR_DF 8u
+#define VECTOR_GP 13u
+#define VECTOR_AC 17u
+#define VECTOR_MC 18u
+
+/*
+ * Let the guest take `vector` on its next entry, with `error` where the vector has an error code. If it
+ * happened while another exception was being delivered, the SDM's rules apply: #DF, or the end (Vol. 3A, table 6-5).
+ */
+void inject_exception(struct vcpu *vcpu, uint32_t vector, uint32_t error);
+
+/* Let the guest take an NMI as soon as it can. */
+void inject_nmi(struct vcpu *vcpu);
+exit_handler exit_nmi_window;
+
+/*
+ * A guest did what it must not. Counts it, reports the first few of a class, and does what the partition's table says: ignore
+ * (go on behind the instruction), inject `vector` (error code 0), stop, or halt the machine. `what` and `detail` are for the report.
+ */
+enum exit_action guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail);
+
+/* Write to the interrupt command register (vmx/apic.c): only what stays in the partition. */
+enum exit_action apic_write_icr(struct vcpu *vcpu, uint64_t value);
+
+/* The emulated 16550A: register 0 to 7 (vmx/uart.c). */
+uint8_t uart_read(struct vcpu *vcpu, uint32_t reg);
+void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value);
+
+/* Keep an eye on the console's output for a guest that may not come back soon. */
+void console_follow_up(struct vcpu *vcpu);
+
+/* vmx/exit.asm calls this at each exit; returns the vCPU to enter. */
+struct vcpu *vmx_exit(struct vcpu *vcpu);
+
+#endif

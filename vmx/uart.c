@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A 16550A as far as drivers look: the transmitter is the partition's console ring, the receiver its keyboard. It has no
+ * interrupt line: drivers poll. Registers as in the 16550D data sheet.
+ */
+#include "core/console.h"
+#include "exit.h"
+
+enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
+#define LCR_DIVISOR_ACCESS 0x80
+#define LSR_DATA_READY 0x01
+#define LSR_TRANSMITTER_EMPTY 0x60
+#define MCR_LOOP 0x10
+#define FCR_ENABLE 0x01
+#define IIR_NONE 0x01
+#define IIR_FIFOS 0xc0
+
+static int poll_input(struct vcpu *vcpu)
+{
+	if (vcpu->uart.received < 0)
+		vcpu->uart.received = (int16_t)console_get(vcpu->partition_index);
+	return vcpu->uart.received >= 0;
+}
+
+/* In loop mode the four outputs come back as inputs; otherwise the line is always up (CTS, DSR, DCD). */
+static uint8_t modem_status(const struct uart *u)
+{
+	if (!(u->mcr & MCR_LOOP))
+		return 0xb0;
+	return (uint8_t)((u->mcr & 0x02) << 3 | (u->mcr & 0x01) << 5 | (u->mcr & 0x04) << 4 | (u->mcr & 0x08) << 4);
+}
+
+uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
+{
+	struct uart *u = &vcpu->uart;
+	uint8_t value = 0;
+
+	switch (reg) {
+	case RBR_THR:
+		if (u->lcr & LCR_DIVISOR_ACCESS)
+			return u->divisor_low;
+		if (poll_input(vcpu))
+			value = (uint8_t)u->received;
+		u->received = -1;
+		return value;
+	case IER:
+		return u->lcr & LCR_DIVISOR_ACCESS ? u->divisor_high : u->ier;
+	case IIR_FCR:
+		return u->fcr & FCR_ENABLE ? IIR_NONE | IIR_FIFOS : IIR_NONE;
+	case LCR:
+		return u->lcr;
+	case MCR:
+		return u->mcr;
+	case LSR:
+		console_pump();
+		value = poll_input(vcpu) ? LSR_DATA_READY : 0;
+		return console_room(vcpu->partition_index) ? value | LSR_TRANSMITTER_EMPTY : value;
+	case MSR:
+		return modem_status(u);
+	default:
+		return u->scratch;
+	}
+}
+
+void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value)
+{
+	struct uart *u = &vcpu->uart;
+
+	switch (reg) {
+	case RBR_THR:
+		if (u->lcr & LCR_DIVISOR_ACCESS)
+			u->divisor_low = value;
+		else if (u->mcr & MCR_LOOP)
+			u->received = value;
+		else
+			console_put(vcpu->partition_index, value);
+		if (!(u->lcr & LCR_DIVISOR_ACCESS))
+			console_follow_up(vcpu);
+		break;
+	case IER:
+		if (u->lcr & LCR_DIVISOR_ACCESS)
+			u->divisor_high = value;
+		else
+			u->ier = value & 0x0f;
+		break;
+	case IIR_FCR:
+		u->fcr = value;
+		break;
+	case LCR:
+		u->lcr = value;
+		break;
+	case MCR:
+		u->mcr = value & 0x1f;
+		break;
+	case SCR:
+		u->scratch = value;
+		break;
+	default: /* LSR and MSR are read-only */
+		break;
+	}
+}

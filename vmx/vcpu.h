@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A virtual CPU: all that the exit path needs, in one place, with the hardware's structures beside it.
+ */
+#ifndef VMX_VCPU_H
+#define VMX_VCPU_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+
+/* General registers by their number in instruction encodings and exit qualifications (SDM Vol. 3C, table 28-3). */
+enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_COUNT = 16 };
+
+#define EXIT_REASONS_COUNTED 80u
+
+/* The emulated 16550A (vmx/uart.c). */
+struct uart {
+	uint8_t ier, lcr, mcr, scratch, divisor_low, divisor_high, fcr;
+	int16_t received; /* byte waiting in the receiver, or -1 */
+};
+
+enum vcpu_state { VCPU_OFF, VCPU_RUNNING, VCPU_STOPPED };
+
+struct vcpu {
+	uint64_t regs[REG_COUNT]; /* first: the exit path pushes them here. RSP is in the VMCS */
+	const struct config_partition *partition;
+	uint64_t count[EXIT_REASONS_COUNTED]; /* exits by basic reason */
+	uint64_t worst;           /* longest stay in root mode, TSC ticks */
+	uint64_t entered;         /* TSC at the first entry */
+	uint64_t forbidden[ERROR_CLASS_COUNT];
+	uint64_t cr4_allowed;     /* CR4 bits that the visible features bring */
+	uint64_t xcr0_allowed;
+	uint64_t msr_shadow[CONFIG_MSR_SHADOWS];
+	uint32_t cpuid[CONFIG_CPUID_MAX][4]; /* answers, by index as in partition->cpuid */
+	uint32_t pin_controls;    /* without the preemption timer: the NMI handler writes this and that bit */
+	uint32_t proc_controls;
+	uint32_t nmi_pending;     /* an NMI for the guest itself waits to be injected */
+	uint16_t partition_index, index; /* index: in partition->vcpus */
+	uint8_t preemption_armed;
+	uint8_t state;
+	struct uart uart;
+	uint8_t vmcs[4096] __attribute__((aligned(4096)));
+	uint8_t msr_bitmap[4096];
+	uint8_t io_bitmap[8192];
+};
+
+/* What the exit dispatcher does after a handler (vmx/exit.c). */
+enum exit_action {
+	EXIT_RESUME, /* enter again as it is */
+	EXIT_NEXT,   /* the instruction is done: go on behind it */
+	EXIT_STOP,   /* the partition's vCPU does not run again */
+};
+
+/*
+ * Make the VMCS of this CPU's vCPU number 0 for `partition` and its vCPU `index`, controls from the capability MSRs and the partition's
+ * tables. VMX is on. On return the VMCS is current and complete but not launched. A VMX instruction that fails, or a control
+ * that cannot be set, is a core bug by now: panic. SDM Vol. 3C, chapters 25 to 27.
+ */
+void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index);
+
+/* Enter the guest for the first time; does not return. vcpu_init() ran on this CPU. */
+_Noreturn void vcpu_run(struct vcpu *vcpu);
+
+/* The vCPU ends here: its CPU sleeps until the machine is reset. Tells the console why. */
+_Noreturn void vcpu_stop(struct vcpu *vcpu, const char *why);
+
+/* Sum of all exits. */
+uint64_t vcpu_exits(const struct vcpu *vcpu);
+
+#endif
