@@ -18,15 +18,28 @@ all: image
 	@rm -rf $(BUILD)/esp && cp -r $(OBJDIR)/esp $(BUILD)/esp
 	@echo "$(BUILD)/bulkhead.efi: $$(stat -c %s $(BUILD)/bulkhead.efi) bytes, configuration $(NAME); payloads in $(BUILD)/esp. Next: make run"
 
-# What a fresh machine lacks is fetched first, so that each target alone works on it.
+# What a fresh machine lacks is fetched first, so that each target alone works on it. As a plain user the packages are in
+# the cache, and host/env.mk there says where.
+CACHE := $(or $(BULKHEAD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bulkhead)
 HOST_READY := $(BUILD)/.host-packages
 $(HOST_READY): tools/setup
 	@mkdir -p $(BUILD)
-	@tools/setup --host && touch $@
--include $(BUILD)/host.mk
+	@tools/setup --only host && touch $@
+-include $(HOST_READY)
+-include $(CACHE)/host/env.mk
 
 include tools/mkconfig/mkconfig.mk
 include guest/guest.mk
+
+# ---- payloads that are not ours: Debian's kernel, busybox -------------------------------------------------------
+$(CACHE)/kernel/vmlinuz: | $(HOST_READY)
+	@tools/setup --only kernel
+$(BUILD)/payload/vmlinuz: | $(CACHE)/kernel/vmlinuz
+	@mkdir -p $(@D)
+	@cp $(CACHE)/kernel/vmlinuz $@
+$(BUILD)/payload/initrd.cpio.gz: tools/initramfs guest/linux/init $(HOST_READY)
+	@mkdir -p $(@D)
+	@tools/initramfs $@ guest/linux/init
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 CONFIG_C := $(OBJDIR)/config.c

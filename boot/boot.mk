@@ -5,8 +5,8 @@
 #   OBJDIR        directory for everything made here
 #   CONFIG_C      generated tables (config.c); config_sizes.h beside it
 #   CORE_BIN      the core's flat image, named core.bin
-# Link: gnu-efi's crt0 calls _relocate (all that libgnuefi.a has) and efi_main; boot/loader.lds gives each section pages of
-# its own; tools/pefix sets NX_COMPAT and refuses an image that is writable and executable anywhere.
+# Link: gnu-efi's crt0 calls _relocate (all that libgnuefi.a has) and efi_main; boot/loader.lds gives each section pages
+# of its own; tools/pefix sets NX_COMPAT and refuses an image that is writable and executable anywhere.
 
 BOOT_DIR := $(OBJDIR)/boot
 BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c
@@ -14,14 +14,16 @@ BOOT_ASM := boot/enter.asm boot/core_image.asm
 BOOT_OBJS := $(BOOT_C:%.c=$(BOOT_DIR)/%.o) $(BOOT_ASM:%.asm=$(BOOT_DIR)/%.o) $(BOOT_DIR)/config.o
 CONFIG_SIZES := $(dir $(CONFIG_C))config_sizes.h
 
-EFI_LIB ?= $(dir $(firstword $(wildcard /usr/lib/crt0-efi-x86_64.o /usr/lib64/gnuefi/crt0-efi-x86_64.o /usr/lib/x86_64-linux-gnu/gnuefi/crt0-efi-x86_64.o)))
+EFI_LIB ?= $(dir $(firstword $(wildcard $(addsuffix /crt0-efi-x86_64.o,/usr/lib /usr/lib/x86_64-linux-gnu/gnuefi \
+	/usr/lib/x86_64-linux-gnu /usr/lib/gnuefi))))
 EFI_INCLUDE ?= /usr/include/efi
-BOOT_CFLAGS := -std=c17 -Os -ffreestanding -fpic -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fno-jump-tables -fshort-wchar -mno-red-zone -mgeneral-regs-only -fcf-protection=none -DGNU_EFI_USE_MS_ABI \
+BOOT_CFLAGS := -std=c17 -Os -ffreestanding -fpic -fvisibility=hidden -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fno-jump-tables -fshort-wchar -mno-red-zone -mgeneral-regs-only \
+	-fcf-protection=none -DGNU_EFI_USE_MS_ABI \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror \
 	-I. -isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 -include $(CONFIG_SIZES)
-BOOT_LDFLAGS := -shared -Bsymbolic -nostdlib -T boot/loader.lds -z norelro -z max-page-size=4096 --hash-style=sysv --build-id=none \
-	--no-undefined --strip-debug --orphan-handling=error
+BOOT_LDFLAGS := -shared -Bsymbolic -nostdlib -T boot/loader.lds -z norelro -z max-page-size=4096 \
+	--hash-style=sysv --build-id=none --no-undefined --strip-debug --orphan-handling=error
 
 $(BOOT_DIR)/%.o: %.c $(CONFIG_SIZES) boot/boot.mk
 	@mkdir -p $(@D)

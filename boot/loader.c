@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The loader: a UEFI application that carries configuration and core. It checks both, places memory, loads the payload files,
- * builds the core's address spaces, leaves the firmware and jumps into the core. handoff.h is its contract.
+ * The loader: a UEFI application that carries configuration and core. It checks both, places memory, loads the payload
+ * files, builds the core's address spaces, leaves the firmware and jumps into the core. handoff.h is its contract.
  */
 #include "boot/loader.h"
 #include "config/validate.h"
 
-#define MIB (1ull << 20)
 #define CR4_LA57 (1ull << 12)
 #define HEADER_SIZE (offsetof(struct core_header, window_pd_va) + sizeof(uint32_t)) /* without padding */
 #define CPUID_EXTENDED_FEATURES 0x80000001u
 #define CPUID_EDX_NX (1u << 20)
+
+_Static_assert(sizeof(struct handoff) % 8 == 0, "copied in words");
 
 EFI_HANDLE loader_image;
 EFI_SYSTEM_TABLE *system_table;
@@ -46,12 +47,14 @@ static void check_config(void)
 	struct config_fault fault;
 
 	if (config_validate(&config, &fault) != RULE_OK)
-		stop("the configuration breaks a rule: %s (partition %lu, index %lu, other %lu; %lu: none); rebuild the image with "
-		     "tables from tools/mkconfig", config_rule_text(fault.rule), (uint64_t)fault.partition,
+		stop("the configuration breaks a rule: %s (partition %s, entry %lu, other entry %lu; %lu is none); "
+		     "rebuild the image with tables from tools/mkconfig", config_rule_text(fault.rule),
+		     fault.partition < config.partition_count ? config.partitions[fault.partition].name : "none",
 		     (uint64_t)fault.index, (uint64_t)fault.other, (uint64_t)CONFIG_NONE);
 	if (config.cpu_count != CONFIG_CPUS || config.memory_count != CONFIG_MEMORIES ||
 	    config.partition_count != CONFIG_PARTITIONS)
-		stop("the configuration's tables and its sizes (%lu CPUs, %lu memories, %lu partitions) differ; rebuild the image",
+		stop("the configuration's tables and its sizes (%lu CPUs, %lu memories, %lu partitions) differ; "
+		     "rebuild the image",
 		     (uint64_t)CONFIG_CPUS, (uint64_t)CONFIG_MEMORIES, (uint64_t)CONFIG_PARTITIONS);
 }
 
@@ -150,7 +153,7 @@ static void place_memories(struct handoff_memory *memory, int fixed)
 {
 	for (uint32_t i = 0; i < config.memory_count; i++) {
 		const struct config_memory *m = &config.memories[i];
-		struct place p = { "memory", m->name, m->size, m->align, MIB, UINT64_MAX, EfiLoaderData };
+		struct place p = { "memory", m->name, m->size, m->align, PLACE_FLOOR, PLACE_ANYWHERE, EfiLoaderData };
 
 		if ((m->hpa != CONFIG_HPA_ANY) == fixed)
 			memory[i] = (struct handoff_memory){ fixed ? memory_place_at(&p, m->hpa) : memory_place(&p), m->size };
@@ -163,14 +166,15 @@ static void place_all(const struct core_header *core, struct handoff *h)
 {
 	place_memories(h->memory, 1);
 	h->core_size = core->total_size;
-	h->core_hpa = memory_place(&(struct place){ "the", "core", h->core_size, PAGE_SIZE, MIB, 4096 * MIB, EfiLoaderData });
+	h->core_hpa = memory_place(&(struct place){ "the", "core", h->core_size, PAGE_SIZE, PLACE_FLOOR, PLACE_4G,
+	                                            EfiLoaderData });
 	/* as code: some firmware maps all other kinds execute-disabled */
-	h->trampoline = memory_place(&(struct place){ "the", "trampoline", 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, 640 << 10,
+	h->trampoline = memory_place(&(struct place){ "the", "trampoline", 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, PLACE_640K,
 	                                              EfiLoaderCode });
 	place_memories(h->memory, 0);
 }
 
-/* From here on no message and no way back: the handoff, then the jump from memory that both address spaces have. */
+/* No message and no way back from here on: the handoff, then the jump, from memory that both address spaces have. */
 static _Noreturn void enter(const struct core_header *core, struct handoff *h)
 {
 	uint8_t *stub = (uint8_t *)(h->trampoline + PAGE_SIZE);

@@ -17,7 +17,8 @@ extern EFI_HANDLE loader_image;
 extern EFI_SYSTEM_TABLE *system_table;
 extern EFI_BOOT_SERVICES *boot_services;
 
-/* message.c: a line `boot: ...` on the firmware's console and the debug port, stop() also on the UART. Formats: %s, %lu, %lx. */
+/* message.c: a line `boot: ...` on the firmware's console and the debug port, stop() also on the UART.
+ * Formats: %s, %lu, %lx. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *status_name(EFI_STATUS status); /* of an EFI error */
@@ -25,9 +26,13 @@ void console_gone(void);                    /* boot services are no longer to be
 
 /* memory.c. The placement rule: the highest address, a multiple of `align`, so that the whole lies in one run
  * of the firmware's free write-back memory between `floor` and `end`. What does not fit stops the boot. */
+#define PLACE_FLOOR (1ull << 20)    /* below it only the trampoline */
+#define PLACE_640K (640ull << 10)   /* end of low memory */
+#define PLACE_4G (1ull << 32)
+#define PLACE_ANYWHERE (1ull << 46) /* the configuration's own limit */
 struct place {
 	const char *kind, *name; /* for messages */
-	uint64_t size;           /* rounded up to pages */
+	uint64_t size;           /* taken in whole pages */
 	uint64_t align, floor, end;
 	EFI_MEMORY_TYPE type;
 };

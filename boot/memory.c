@@ -35,17 +35,23 @@ static uint64_t end_of(const EFI_MEMORY_DESCRIPTOR *d)
 	return d->PhysicalStart + d->NumberOfPages * PAGE_SIZE;
 }
 
+static void refresh_map(void)
+{
+	EFI_STATUS status = read_map();
+
+	if (EFI_ERROR(status))
+		stop("cannot read the firmware's memory map (%s; it has %lu bytes, room is for %lu); update the firmware",
+		     status_name(status), map.bytes, MAP_BYTES);
+}
+
 void memory_init(void)
 {
 	EFI_PHYSICAL_ADDRESS at = 0;
 	EFI_STATUS status = boot_services->AllocatePages(AllocateAnyPages, EfiLoaderData, MAP_BYTES / PAGE_SIZE, &at);
 
-	map.first = (EFI_MEMORY_DESCRIPTOR *)at;
-	if (!EFI_ERROR(status))
-		status = read_map();
 	if (EFI_ERROR(status))
-		stop("cannot read the firmware's memory map (%s, it has %lu bytes, room is for %lu); update the firmware",
-		     status_name(status), map.bytes, MAP_BYTES);
+		stop("the firmware gives no memory (%s); give the machine more", status_name(status));
+	map.first = (EFI_MEMORY_DESCRIPTOR *)at;
 }
 
 /* The rule itself, on the map as read last. 0: no place; then *largest is the largest run. */
@@ -80,15 +86,16 @@ static EFI_STATUS take(const struct place *p, uint64_t at)
 uint64_t memory_place(const struct place *p)
 {
 	uint64_t size = (p->size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1), largest;
-	EFI_STATUS status = read_map();
+
+	refresh_map();
 	uint64_t at = highest_fit(p, size, &largest);
 
 	if (!at)
-		stop("too little memory: %s %s needs %lu KiB aligned to %lu KiB between 0x%lx and 0x%lx, the largest free run "
-		     "there has %lu KiB; give the machine more memory or the configuration less", p->kind, p->name, size >> 10,
-		     p->align >> 10, p->floor, p->end, largest >> 10);
-	if (!EFI_ERROR(status))
-		status = take(p, at);
+		stop("too little memory: %s %s needs %lu KiB, aligned to %lu KiB, between 0x%lx and 0x%lx; the largest "
+		     "free run there has %lu KiB; give the machine more memory or the configuration less", p->kind, p->name,
+		     size >> 10, p->align >> 10, p->floor, p->end, largest >> 10);
+	EFI_STATUS status = take(p, at);
+
 	if (EFI_ERROR(status))
 		stop("the firmware refuses %lu KiB of free memory at 0x%lx for %s %s (%s); update the firmware", size >> 10, at,
 		     p->kind, p->name, status_name(status));
@@ -100,8 +107,8 @@ uint64_t memory_place_at(const struct place *p, uint64_t hpa)
 	EFI_STATUS status = take(p, hpa);
 
 	if (EFI_ERROR(status))
-		stop("%s %s: the %lu KiB at 0x%lx that the configuration names are not free memory (%s); use another address or "
-		     "none", p->kind, p->name, p->size >> 10, hpa, status_name(status));
+		stop("%s %s: the %lu KiB at 0x%lx that the configuration asks for are not free (%s); use another address or "
+		     "none, or a machine with more memory", p->kind, p->name, p->size >> 10, hpa, status_name(status));
 	return hpa;
 }
 

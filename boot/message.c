@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Messages of the loader. One line each, built in a buffer; what does not fit is cut. All go to the firmware's console and
- * the debug port. The UART gets only the message that stops the boot: firmware often has its console there already, and
- * would show the others twice; but nobody must miss that one.
+ * Messages of the loader. One line each, built in a buffer; what does not fit is cut. All go to the firmware's console
+ * and the debug port. The UART gets only the message that stops the boot: firmware often has its console there already,
+ * and would show the others twice; but nobody must miss that one.
  */
 #include <stdarg.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The core's address spaces, built with the tables' final contents: the core changes two window PDEs in each, no more. */
+/* The core's address spaces, with the tables' final contents: the core changes two window PDEs in each, no more. */
 #include "boot/loader.h"
 #include "ept/pagetable.h"
 
@@ -60,8 +60,8 @@ void build_spaces(const struct core_header *core, struct handoff *h)
 	struct pt_pool transition = new_space(tables, TRANSITION_TABLE_PAGES);
 
 	for (uint32_t cpu = 0; cpu < config.cpu_count; cpu++)
-		h->cpu_cr3[cpu] = cpu_space(core, h->core_hpa, tables + (TRANSITION_TABLE_PAGES + cpu * CPU_TABLE_PAGES) * PAGE_SIZE,
-		                            cpu);
+		h->cpu_cr3[cpu] = cpu_space(core, h->core_hpa,
+		                            tables + (TRANSITION_TABLE_PAGES + cpu * CPU_TABLE_PAGES) * PAGE_SIZE, cpu);
 	map(&transition, h->trampoline, h->trampoline, 2 * PAGE_SIZE, RIGHT_READ | RIGHT_EXEC);
 	check_used(&transition);
 	transition.virt[UPPER_HALF_ENTRY] = ((const uint64_t *)h->cpu_cr3[0])[UPPER_HALF_ENTRY];

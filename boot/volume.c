@@ -43,20 +43,19 @@ static void load(EFI_FILE_HANDLE root, const struct config_payload *payload, str
 		status = file->SetPosition(file, 0);
 	if (!EFI_ERROR(status) && size != payload->size)
 		stop("payload file %s has %lu bytes, the configuration says %lu; copy the file that the image was built with",
-		     payload->file, (uint64_t)size, (uint64_t)payload->size);
-	if (!EFI_ERROR(status)) {
-		UINTN bytes = size;
-
-		memory->size = size;
-		memory->hpa = memory_place(&(struct place){ "payload file", payload->file, size, PAGE_SIZE, 1 << 20, UINT64_MAX,
-		                                            EfiLoaderData });
-		status = file->Read(file, &bytes, (void *)memory->hpa);
-		if (EFI_ERROR(status) || bytes != size)
-			stop("cannot read payload file %s (%s, %lu of %lu bytes); check the boot volume", payload->file,
-			     status_name(status), (uint64_t)bytes, (uint64_t)size);
-	} else {
+		     payload->file, size, payload->size);
+	if (EFI_ERROR(status))
 		stop("cannot read payload file %s (%s); check the boot volume", payload->file, status_name(status));
-	}
+
+	UINTN bytes = size;
+
+	memory->size = size;
+	memory->hpa = memory_place(&(struct place){ "payload file", payload->file, size, PAGE_SIZE, PLACE_FLOOR,
+	                                            PLACE_ANYWHERE, EfiLoaderData });
+	status = file->Read(file, &bytes, (void *)memory->hpa);
+	if (EFI_ERROR(status) || bytes != size)
+		stop("cannot read payload file %s (%s, %lu of %lu bytes); check the boot volume", payload->file,
+		     status_name(status), bytes, size);
 	file->Close(file);
 }
 

@@ -141,7 +141,8 @@ static enum config_rule check_memories(const struct config *c, struct config_fau
 	return RULE_OK;
 }
 
-static enum config_rule check_map(const struct config *c, unsigned partition, unsigned index, struct config_fault *fault)
+static enum config_rule check_map(const struct config *c, unsigned partition, unsigned index,
+                                  struct config_fault *fault)
 {
 	const struct config_partition *p = &c->partitions[partition];
 	const struct config_map *m = &p->maps[index];
@@ -289,8 +290,8 @@ struct span {
 };
 
 /*
- * The only MSRs a guest may write directly. All are swapped by VM entry and exit, or are harmless to the host and to other
- * CPUs whatever they hold. A list of what is allowed, because what a future CPU adds must be refused.
+ * The only MSRs a guest may write directly. All are swapped by VM entry and exit, or are harmless to the host and to
+ * other CPUs whatever they hold. A list of what is allowed, because what a future CPU adds must be refused.
  */
 static const struct span msr_write[] = {
 	{0x48, 0x49},             /* SPEC_CTRL, PRED_CMD */

@@ -14,7 +14,8 @@
 #define ACPI_MAX_TABLE 0x10000u /* bytes of a table that is read; real ones stay far below */
 #define ACPI_MAX_ENTRIES 512u   /* tables in the root table */
 
-/* Makes `length` bytes at `phys` readable, or returns 0, also where phys + length wraps. What it returned before may be gone. */
+/* Makes `length` bytes at `phys` readable, or returns 0, also where phys + length wraps. What it returned before may
+ * be gone. */
 typedef const void *acpi_map(void *context, uint64_t phys, uint32_t length);
 
 enum acpi_result {

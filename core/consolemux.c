@@ -186,7 +186,7 @@ static char clean(uint8_t c, int focused)
 	return focused && (c == '\r' || c == '\b' || c == ESC) ? (char)c : '.';
 }
 
-/* Keep the open line's text for printing it again. Not its escape sequences: they could be questions to the terminal. */
+/* Keep the open line's text for printing it again. Not escape sequences: they could be questions to the terminal. */
 static void keep(struct mux_source *s, char c)
 {
 	if (c == '\r' || c == '\n') {

@@ -94,9 +94,15 @@ static void enable_x2apic(void)
 
 uint32_t cpu_core_id(void)
 {
-	const struct cpuid_regs c = cpuid(0xb, 0);
+	/* Level type 1, in ECX[15:8], is SMT. CPUs without threads may begin with another level; or, with threads switched
+	 * off, still give the shift but say in EBX that this level has one logical processor. */
+	for (uint32_t subleaf = 0; subleaf < 2; subleaf++) {
+		const struct cpuid_regs c = cpuid(0xb, subleaf);
 
-	return c.r[1] ? this_cpu->apic_id >> (c.r[0] & 0x1f) : this_cpu->apic_id;
+		if ((c.r[2] >> 8 & 0xff) == 1 && (c.r[1] & 0xffff) > 1)
+			return this_cpu->apic_id >> (c.r[0] & 0x1f);
+	}
+	return this_cpu->apic_id;
 }
 
 void cpu_init(uint32_t index)

@@ -77,7 +77,7 @@ $(GUEST_OUT)/efi/%.o: guest/kit/efi_jump.asm $(GUEST_OUT)/%.elf
 	nasm -f elf64 -Werror -DAPPLICATION='"$(GUEST_OUT)/$*.elf"' -o $@ $<
 
 $(GUEST_OUT)/%.efi: $(GUEST_OUT)/efi/efi_start.o $(GUEST_OUT)/efi/%.o
-	ld -nostdlib -znocombreloc -shared -Bsymbolic -T $(GUEST_EFI_DIR)/elf_x86_64_efi.lds $(GUEST_EFI_DIR)/crt0-efi-x86_64.o \
+	ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic -T $(GUEST_EFI_DIR)/elf_x86_64_efi.lds $(GUEST_EFI_DIR)/crt0-efi-x86_64.o \
 		$^ $(GUEST_EFI_DIR)/libgnuefi.a -o $(GUEST_OUT)/efi/$*.so
 	objcopy -j .text -j .sdata -j .data -j .dynamic -j .rodata -j .rel -j .rela -j .rel.* -j .rela.* -j .reloc \
 		--target=efi-app-x86_64 $(GUEST_OUT)/efi/$*.so $@

@@ -92,10 +92,12 @@ def test_emulator_dies_with_its_runner(tmp_path):
     assert not any(map(_alive, emulators)), "Bochs outlives its runner"
 
 
-def test_runner_exit_status():
+def test_runner_exit_status(tmp_path):
+    env = dict(os.environ, TMPDIR=str(tmp_path))    # the files of a failed run are kept
+
     def run(*options):
         return subprocess.run([os.path.join(TOP, "tools", "bochs"), "--efi", built("empty"), *options],
-                              capture_output=True, text=True, check=False, timeout=100)
+                              env=env, capture_output=True, text=True, check=False, timeout=100)
 
     good = run("--until", "^RESULT empty ok$")
     assert (good.returncode, good.stdout) == (0, "RESULT empty ok\n"), good.stderr

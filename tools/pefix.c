@@ -150,7 +150,8 @@ static void check_sections(const struct image *image, uint32_t pe, int list)
 		if ((flags & SECTION_WRITE) && (flags & SECTION_EXECUTE))
 			refuse("section %s is writable and executable; separate the two in boot/loader.lds", name);
 		if (address % PAGE || address < end)
-			refuse("section %s at 0x%x is not 4 KiB aligned or overlaps what is before it; see boot/loader.lds", name, address);
+			refuse("section %s at 0x%x is not 4 KiB aligned or overlaps what is before it; see boot/loader.lds", name,
+			       address);
 		if (raw > image->size || raw_size > image->size - raw)
 			refuse("section %s lies outside the file; build it again", name);
 		end = (uint64_t)address + (size > raw_size ? size : raw_size);

@@ -12,6 +12,9 @@
 #include "vmx.h"
 
 #define CR0_DEFINED 0xe005003full
+/* Host-owned beside what no visible feature brings: MCE, without which a broadcast machine check is a shutdown; VMXE,
+ * fixed to 1; OSXSAVE, which CPUID mirrors. */
+#define CR4_HOST_OWNED (CR4_MCE | CR4_VMXE | CR4_OSXSAVE)
 #define PDPTE_RESERVED 0xfff00000000001e6ull /* with 52 address bits at most */
 
 /* Guests that use PAE paging: the CPU holds the four PDPTEs, and after a write that we emulate they are ours to load
@@ -75,7 +78,9 @@ fault:
 
 static enum exit_action write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 {
-	const uint64_t old = vmread(VMCS_CTRL_CR4_SHADOW), in_long_mode = vmread(VMCS_GUEST_EFER) & EFER_LMA;
+	const uint64_t owned = ~vcpu->cr4_allowed | CR4_HOST_OWNED;
+	const uint64_t old = (vmread(VMCS_CTRL_CR4_SHADOW) & owned) | (vmread(VMCS_GUEST_CR4) & ~owned);
+	const uint64_t in_long_mode = vmread(VMCS_GUEST_EFER) & EFER_LMA;
 	const uint64_t paging_bits = CR4_PAE | CR4_PGE | 1u << 4 | CR4_SMEP;
 	uint32_t *c1;
 
@@ -174,9 +179,7 @@ void vcpu_init_control_registers(struct vcpu *vcpu)
 	vmwrite(VMCS_CTRL_CR0_MASK, ~CR0_DEFINED | CR0_NE | CR0_CD | CR0_NW);
 	vmwrite(VMCS_CTRL_CR0_SHADOW, cr0);
 	vmwrite(VMCS_GUEST_CR0, cr0);
-	/* Host-owned: what no visible feature brings; MCE, without which a broadcast machine check is a shutdown; VMXE
-	 * (fixed to 1); OSXSAVE, which CPUID mirrors. */
-	vmwrite(VMCS_CTRL_CR4_MASK, ~vcpu->cr4_allowed | CR4_MCE | CR4_VMXE | CR4_OSXSAVE);
+	vmwrite(VMCS_CTRL_CR4_MASK, ~vcpu->cr4_allowed | CR4_HOST_OWNED);
 	vmwrite(VMCS_CTRL_CR4_SHADOW, CR4_PAE);
 	vmwrite(VMCS_GUEST_CR4, CR4_PAE | CR4_MCE | CR4_VMXE);
 }

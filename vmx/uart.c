@@ -12,7 +12,11 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define LSR_TRANSMITTER_EMPTY 0x60
 #define MCR_LOOP 0x10
 #define FCR_ENABLE 0x01
+#define IER_RECEIVED 0x01
+#define IER_TRANSMITTER_EMPTY 0x02
 #define IIR_NONE 0x01
+#define IIR_TRANSMITTER_EMPTY 0x02
+#define IIR_RECEIVED 0x04
 #define IIR_FIFOS 0xc0
 
 static int poll_input(struct vcpu *vcpu)
@@ -28,6 +32,19 @@ static uint8_t modem_status(const struct uart *u)
 	if (!(u->mcr & MCR_LOOP))
 		return 0xb0;
 	return (uint8_t)((u->mcr & 0x02) << 3 | (u->mcr & 0x01) << 5 | (u->mcr & 0x04) << 4 | (u->mcr & 0x08) << 4);
+}
+
+/* What would interrupt: drivers that poll ask here what there is to do. */
+static uint8_t interrupt_identification(struct vcpu *vcpu)
+{
+	const struct uart *u = &vcpu->uart;
+	const uint8_t fifos = u->fcr & FCR_ENABLE ? IIR_FIFOS : 0;
+
+	if (u->ier & IER_RECEIVED && poll_input(vcpu))
+		return fifos | IIR_RECEIVED;
+	if (u->ier & IER_TRANSMITTER_EMPTY && console_room(vcpu->partition_index))
+		return fifos | IIR_TRANSMITTER_EMPTY;
+	return fifos | IIR_NONE;
 }
 
 uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
@@ -46,7 +63,8 @@ uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
 	case IER:
 		return u->lcr & LCR_DIVISOR_ACCESS ? u->divisor_high : u->ier;
 	case IIR_FCR:
-		return u->fcr & FCR_ENABLE ? IIR_NONE | IIR_FIFOS : IIR_NONE;
+		console_pump();
+		return interrupt_identification(vcpu);
 	case LCR:
 		return u->lcr;
 	case MCR:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One attack that ends its partition or never ends: hostile_<kind>.elf. The line `ATTACK <kind> begin` comes first; what
- * comes after is for the hypervisor to report. `ATTACK <kind> over` means that the attack had no effect.
+ * One attack that ends its partition or never ends: hostile_<kind>.elf. The line `ATTACK <kind> begin` comes first;
+ * what comes after is for the hypervisor to report. `ATTACK <kind> over` means that the attack had no effect.
  */
 #include "fatal/fatal.h"
 #include "hypercall.h"
@@ -80,8 +80,8 @@ void fatal_db(const struct kit_info *info)
 	__asm__ volatile("movq $0, (%0)" : : "r"(watched) : "memory");
 }
 
-/* #AC whose handler stands at CPL 3 on a stack that is not aligned: delivery raises #AC (CVE-2015-5307). In 64-bit mode the CPU
- * aligns the stack, so this leaves long mode: fatal_ac.asm. */
+/* #AC whose handler stands at CPL 3 on a stack that is not aligned: delivery raises #AC (CVE-2015-5307). In 64-bit mode
+ * the CPU aligns the stack, so this leaves long mode: fatal/ac.asm. */
 void fatal_ac(const struct kit_info *info)
 {
 	(void)info;

@@ -2,11 +2,12 @@
 /*
  * A partition that attacks everything it can name. Each attack prints
  *   ATTACK <name> tried=<n> faulted=<n> breaches=<n> survived=1 timer=<0|1> ipi=<0|1>
- * and the last line is RESULT hostile. BREACH lines are failures of the hypervisor. After each attack the partition's own
- * timer and self-IPI must still work. Meant for policies that inject (memory, msr, instruction); under `stop` the first
- * forbidden access ends it, which is a test of its own (hostile_read). The attacks that end a partition are in fatal.c.
+ * and the last line is RESULT hostile. BREACH lines are failures of the hypervisor. After each attack the partition's
+ * own timer and self-IPI must still work. Meant for policies that inject (memory, msr, instruction); under `stop` the
+ * first forbidden access ends it, which is a test of its own (hostile_read). What ends a partition is in fatal.c.
  */
 #include "hostile/hostile.h"
+#include "hypercall/abi.h"
 
 #define SELF_IPI_VECTOR 0x41
 #define WAIT_TICKS_MS 20u
@@ -118,10 +119,10 @@ int main(const struct kit_info *info)
 		bool timer = moves(&timer_count, arm_timer), ipi = moves(&ipi_count, send_self_ipi);
 		broken += !timer || !ipi;
 		breaches += a->breaches;
-		kit_printf("ATTACK %s tried=%lu faulted=%lu breaches=%lu survived=1 timer=%d ipi=%d\n", a->name, a->tried,
-		           a->faulted, a->breaches, timer, ipi);
+		kit_printf("ATTACK %s tried=%lu faulted=%lu breaches=%lu survived=1 timer=%d ipi=%d\n", a->name,
+		           a->tried, a->faulted, a->breaches, timer, ipi);
 	}
-	kit_printf("RESULT hostile attacks=%u breaches=%lu broken=%u strays=%lu nmis=%lu forbidden=%ld\n", count, breaches,
-	           broken, kit_stray_interrupts, nmi_count, kit_counter(2));
+	kit_printf("RESULT hostile attacks=%u breaches=%lu broken=%u strays=%lu nmis=%lu forbidden=%ld\n", count,
+	           breaches, broken, kit_stray_interrupts, nmi_count, kit_counter(BH_COUNTER_FORBIDDEN));
 	return breaches || broken ? 2 : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A busy neighbour: exits without end (CPUID, a port that is not there), memory traffic between them, and a line every million rounds. */
+/* A busy neighbour: exits without end (CPUID, a port that is not there), memory traffic, a line per million rounds. */
 #include "kit.h"
 
 #define ROUNDS 1000000ul

@@ -25,7 +25,10 @@
 #define HZ 1000u
 #define LINE_PERIODS 1000u
 #define BUCKETS 4096u /* of one tick each; the last takes all beyond */
+#define SETTLE_MS 100u /* for the greeting to leave the console's ring, on the slowest line */
 #define FIRST_DEADLINE_MS 5u
+#define REASONS 80u /* basic exit reasons that are counted */
+#define VMCALL_REASON 18u
 
 struct statistics {
 	uint64_t periods, missed, min, max;
@@ -67,6 +70,13 @@ static void on_timer(struct kit_frame *frame)
 	fired++;
 }
 
+static void start(void)
+{
+	kit_timer_start(on_timer);
+	deadline = rdtsc() + FIRST_DEADLINE_MS * period * HZ / 1000;
+	kit_timer_at(deadline);
+}
+
 static void wait_period(void)
 {
 #if RT_SPIN
@@ -89,21 +99,32 @@ static int64_t unasked(int64_t before, int64_t after, uint64_t own)
 
 static void print_result(int64_t exits)
 {
-	kit_printf("RESULT rt periods=%lu missed=%lu exits=%ld min=%lu med=%lu max=%lu tsc_khz=%lu wait=%s\n", all.periods,
-	           all.missed, exits, all.min, median(&all), all.max, period * HZ / 1000, RT_SPIN ? "spin" : "hlt");
+	kit_printf("RESULT rt periods=%lu missed=%lu exits=%ld min=%lu med=%lu max=%lu tsc_khz=%lu wait=%s\n",
+	           all.periods, all.missed, exits, all.min, median(&all), all.max, period * HZ / 1000,
+	           RT_SPIN ? "spin" : "hlt");
 	for (unsigned i = 0; i < BUCKETS; i++)
 		if (all.bucket[i])
 			kit_printf("HIST rt %u %u\n", i, all.bucket[i]);
-	kit_printf("END rt\n");
 }
 
-/* Silent for RT_PERIODS. Exits: -1 where nobody counts them. */
-static int64_t bench(void)
+/* Silent for RT_PERIODS, then the result, and of the exits, if there were any, the reasons. */
+static void bench(void)
 {
+	static int64_t reason[REASONS];
+	for (unsigned i = 0; i < REASONS; i++)
+		reason[i] = kit_counter(BH_COUNTER_REASON + i);
 	int64_t before = kit_counter(BH_COUNTER_EXITS);
+	start();
 	while (fired < RT_PERIODS)
 		wait_period();
-	return unasked(before, kit_counter(BH_COUNTER_EXITS), 0);
+	int64_t exits = unasked(before, kit_counter(BH_COUNTER_EXITS), 0);
+	for (unsigned i = 0; i < REASONS; i++)
+		reason[i] = kit_counter(BH_COUNTER_REASON + i) - reason[i];
+	print_result(exits);
+	for (unsigned i = 0; i < REASONS; i++)
+		if (reason[i] && i != VMCALL_REASON)
+			kit_printf("EXITS rt reason=%u count=%ld\n", i, reason[i]);
+	kit_printf("END rt\n");
 }
 
 /* Interrupts stay on while a line is made: only an exit can delay the handler. */
@@ -113,6 +134,7 @@ static _Noreturn void demo(void)
 	size_t size = 0, sent = 0;
 	uint64_t own = 0, own_total = 0; /* hypercalls since the last line, since the start */
 	int64_t before = kit_counter(BH_COUNTER_EXITS), first = before;
+	start();
 	for (uint64_t lines = 0;;) {
 		wait_period();
 		sti();
@@ -127,13 +149,14 @@ static _Noreturn void demo(void)
 		own++;
 		own_total += own;
 		size = (size_t)kit_snprintf(line, sizeof line,
-		                            "rt: periods %lu missed %lu latency min/med/max %lu/%lu/%lu ticks, exits since "
-		                            "last line %ld (of these %lu for this line)\n",
+		                            "rt: periods %lu missed %lu latency min/med/max %lu/%lu/%lu ticks, exits "
+		                            "since last line %ld (of these %lu for this line)\n",
 		                            lines * LINE_PERIODS, r->missed, r->min, median(r), r->max,
 		                            now < 0 ? -1 : now - before, own);
 		sent = 0;
 		if (lines == RT_PERIODS / LINE_PERIODS) {
 			print_result(unasked(first, now, own_total - 1));
+			kit_printf("END rt\n");
 			now = kit_counter(BH_COUNTER_EXITS);
 		}
 		before = now;
@@ -151,11 +174,10 @@ int main(const struct kit_info *info)
 	}
 	period = khz * 1000 / HZ;
 	kit_printf("rt: %s, %u Hz, TSC %lu kHz, %u periods measured\n", info->name, HZ, khz, RT_PERIODS);
-	kit_timer_start(on_timer);
-	deadline = rdtsc() + FIRST_DEADLINE_MS * khz;
-	kit_timer_at(deadline);
+	for (uint64_t end = rdtsc() + SETTLE_MS * khz; rdtsc() < end;)
+		pause();
 	if (!RT_BENCH)
 		demo();
-	print_result(bench());
+	bench();
 	return 0;
 }

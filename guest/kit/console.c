@@ -98,9 +98,11 @@ static const char *convert(struct sink *s, const char *f, va_list *ap)
 		break;
 	}
 	case 'u':
-	case 'x':
-		put_number(s, longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned), *f == 'u' ? 10 : 16, false, width, pad);
+	case 'x': {
+		uint64_t v = longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned);
+		put_number(s, v, *f == 'u' ? 10 : 16, false, width, pad);
 		break;
+	}
 	case 's':
 		put_string(s, va_arg(*ap, const char *), width);
 		break;

@@ -106,7 +106,7 @@ static inline void sti(void)
 	__asm__ volatile("sti" : : : "memory");
 }
 
-/* Waits for an interrupt with none lost: STI takes effect after the HLT (SDM Vol. 2B, STI). Ends with interrupts off. */
+/* Waits for an interrupt and loses none: STI takes effect after HLT (SDM Vol. 2B, STI). Ends with interrupts off. */
 static inline void wait_for_interrupt(void)
 {
 	__asm__ volatile("sti; hlt; cli" : : : "memory");

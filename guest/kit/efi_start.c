@@ -36,7 +36,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 static uint64_t tables[2 + IDENTITY_GIB][PAGE / 8] __attribute__((aligned(4096)));
 static uint8_t map[64 * 1024] __attribute__((aligned(16)));
 static struct kit_info info = { .magic = KIT_INFO_MAGIC, .version = KIT_INFO_VERSION, .name = "efi",
-	                        .vcpu_count = 1, .map_count = 1, .map[0] = { .rights = 7, .name = "memory" } };
+	                        .vcpu_count = 1 };
 
 static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, CHAR16 *text)
 {
@@ -73,7 +73,8 @@ static uint64_t free_bytes(UINTN size, UINTN stride, uint64_t bottom, uint64_t t
 	for (UINTN at = 0; at + stride <= size; at += stride) {
 		const EFI_MEMORY_DESCRIPTOR *d = (const EFI_MEMORY_DESCRIPTOR *)(map + at);
 		uint64_t first = d->PhysicalStart, end = first + d->NumberOfPages * PAGE;
-		if (d->Type != EfiConventionalMemory && d->Type != EfiBootServicesCode && d->Type != EfiBootServicesData)
+		if (d->Type != EfiConventionalMemory && d->Type != EfiBootServicesCode &&
+		    d->Type != EfiBootServicesData)
 			continue;
 		first = first > bottom ? first : bottom;
 		end = end < top ? end : top;
@@ -124,10 +125,11 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	for (int tries = 0; tries < EXIT_TRIES && status != EFI_SUCCESS; tries++) {
 		UINT32 version;
 		size = sizeof map;
-		if (st->BootServices->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)map, &key, &stride, &version) != EFI_SUCCESS)
+		status = st->BootServices->GetMemoryMap(&size, (EFI_MEMORY_DESCRIPTOR *)map, &key, &stride, &version);
+		if (status != EFI_SUCCESS)
 			return fail(st, L"efi_start: no memory map\r\n");
 		if (free_bytes(size, stride, bottom, top) != top - bottom)
-			return fail(st, L"efi_start: the firmware keeps the memory at 64 KiB that the application is linked to\r\n");
+			return fail(st, L"efi_start: the firmware keeps the memory the application is linked to\r\n");
 		status = st->BootServices->ExitBootServices(image, key);
 	}
 	if (status != EFI_SUCCESS)
@@ -141,7 +143,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 		if (s->type == 1)
 			copy((uint8_t *)s->vaddr, application + s->offset, s->filesz);
 	}
-	info.memory_size = info.tables_start = info.map[0].size = top;
+	info.memory_size = info.tables_start = top;
 	enter_application(((const struct elf_header *)application)->entry, &info, (uint64_t)tables);
 	return EFI_LOAD_ERROR;
 }

@@ -8,6 +8,7 @@
 #define SPURIOUS_VECTOR 0xff
 #define TSS_SELECTOR 0x30
 #define DF_VECTOR 8
+#define X2APIC_ISR7 0x817 /* vectors E0h to FFh in service */
 #define LVT_TSC_DEADLINE (2u << 17)
 
 struct table_register {
@@ -67,11 +68,13 @@ static _Noreturn void die(const struct kit_frame *f)
 	           "rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx "
 	           "r12 %lx r13 %lx r14 %lx r15 %lx\n",
 	           f->vector, f->error, f->rip, f->cs, f->rflags, f->rsp, read_cr2(), read_cr3(), f->rax, f->rbx,
-	           f->rcx, f->rdx, f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14, f->r15);
+	           f->rcx, f->rdx, f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14,
+	           f->r15);
 	kit_stop(128 + (int)f->vector);
 }
 
-static void exception(struct kit_frame *f)
+/* Apart, so that kit_dispatch saves no more registers than an interrupt needs. */
+static __attribute__((noinline)) void exception(struct kit_frame *f)
 {
 	if (kit_try_stack == 0)
 		die(f);
@@ -94,7 +97,8 @@ void kit_dispatch(struct kit_frame *f)
 		exception(f);
 	else
 		kit_stray_interrupts++;
-	if (f->vector >= 32 && f->vector != SPURIOUS_VECTOR)
+	/* A spurious interrupt is not in service and gets no EOI; an IPI with its vector is and does. */
+	if (f->vector >= 32 && (f->vector != SPURIOUS_VECTOR || rdmsr(X2APIC_ISR7) >> 31))
 		wrmsr(X2APIC_EOI, 0);
 }
 
@@ -102,7 +106,11 @@ void kit_interrupts_init(void)
 {
 	for (unsigned v = 0; v < 256; v++) {
 		uint64_t entry = (uint64_t)kit_entries[v];
-		idt[v] = (struct gate){ (uint16_t)entry, KIT_CODE, 0, 0x8e, (uint16_t)(entry >> 16), (uint32_t)(entry >> 32), 0 };
+		idt[v] = (struct gate){ .offset0 = (uint16_t)entry,
+			                .offset1 = (uint16_t)(entry >> 16),
+			                .offset2 = (uint32_t)(entry >> 32),
+			                .selector = KIT_CODE,
+			                .type = 0x8e };
 	}
 	kit_gate_ist1(DF_VECTOR);
 	tss.rsp[0] = (uint64_t)(stack0 + sizeof stack0);

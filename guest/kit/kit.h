@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The guest kit: what a bare-metal application of one vCPU needs, and no more. Write main(), link with the kit, name the
- * ELF file in the configuration: docs/guest-kit.md.
+ * The guest kit: what a bare-metal application of one vCPU needs, and no more. Write main(), link with the kit, name
+ * the ELF file in the configuration: docs/guest-kit.md.
  *
  * The same ELF file runs as a partition of Bulkhead and, wrapped into a .efi, on the bare machine; kit_on_bulkhead()
  * says which. No heap, no floating point; interrupts are off until the application turns them on.

@@ -65,7 +65,7 @@ _Noreturn void kit_main(const struct kit_info *info)
 {
 	kit_interrupts_init();
 	if (info->magic != KIT_INFO_MAGIC || info->version != KIT_INFO_VERSION) {
-		kit_printf("kit: no kit_info at %lx: rebuild the image with this kit's configuration tool\n", (uint64_t)info);
+		kit_printf("kit: no kit_info at %lx: rebuild the image with this kit's mkconfig\n", (uint64_t)info);
 		kit_stop(255);
 	}
 	kit_stop(main(info));

@@ -1,5 +1,6 @@
 ; SPDX-License-Identifier: Apache-2.0
-; First instruction of a bare-metal partition. State: config.h, struct config_entry. RDI: struct kit_info. RSP: undefined.
+; First instruction of a bare-metal partition, in the state of config.h, struct config_entry.
+; RDI: struct kit_info. RSP: undefined.
 bits 64
 default rel
 

@@ -15,7 +15,8 @@ HOST_walk := ept/walk.c ept/pagetable.c
 
 HOST_BUILD := build/host
 HOST_CC := gcc
-HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
+HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program
@@ -30,7 +31,8 @@ host-tests: $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
 		n=$$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' $$log); passed=$$((passed + $${n:-0})); \
 		printf '  %-14s %4s tests %s\n' $$t "$${n:-0}" $$state; \
 	done; \
-	echo "host tests: $(words $(HOST_TESTS)) programs, $$passed tests passed$${bad:+, FAILED:$$bad (logs in $(HOST_BUILD)/)}"; \
+	echo "host tests: $(words $(HOST_TESTS)) programs, $$passed tests passed"; \
+	[ -z "$$bad" ] || echo "FAILED:$$bad: see $(HOST_BUILD)/test_NAME.log"; \
 	[ -z "$$bad" ]
 
 $(HOST_BUILD)/%.o: %.c

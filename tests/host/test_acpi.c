@@ -20,7 +20,7 @@ static void *mapped;
 static unsigned map_calls;
 static struct acpi acpi;
 
-/* Hands out copies of just the asked-for bytes, and frees the one before: any access too far, or too late, is caught. */
+/* Hands out copies of just the asked-for bytes and frees the one before: an access too far, or too late, is caught. */
 static const void *map(void *context, uint64_t phys, uint32_t length)
 {
 	(void)context;
@@ -70,7 +70,7 @@ static void rsdp(unsigned revision, uint64_t rsdt, uint64_t xsdt)
 	fix(RSDP, 36, 32);
 }
 
-/* A MADT as a machine with four cores has it, byte by byte; CPU 2 is disabled but may come online, and CPU 3 is there twice. */
+/* A MADT as a machine with some cores has it, byte by byte; one may come online later, and one is there twice. */
 static const uint8_t madt_entries[] = {
 	0x00, 0x00, 0xe0, 0xfe, 0x01, 0x00, 0x00, 0x00, /* local APIC address, PC-AT compatible */
 	0x00, 0x08, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, /* local APIC 0, enabled */

@@ -327,7 +327,8 @@ static void test_random_operations(void **state)
 		case 0:
 		case 1:
 		case 2:
-			in += (size_t)mux_put(&mux, (r >> 25) % 3, byte & 1 ? byte : (uint8_t) "\n\r\b\x1b[z12"[byte >> 5]);
+			in += (size_t)mux_put(&mux, (r >> 25) % 3,
+					      byte & 1 ? byte : (uint8_t) "\n\r\b\x1b[z12"[byte >> 5]);
 			break;
 		case 3:
 			mux_input(&mux, byte < 8 ? 0x1d : byte);

@@ -123,8 +123,9 @@ static void large_pages_where_possible(void **state)
 
 	(void)state;
 	/* 4 KiB and 2 MiB pages up to 1 GiB, one 1 GiB page, one 2 MiB page, one 4 KiB page */
-	assert_int_equal(pt_map(&pt_format_ept, &pool, giga - LARGE_PAGE_SIZE - PAGE_SIZE, 9 * giga - LARGE_PAGE_SIZE - PAGE_SIZE,
-	                        giga + 2 * LARGE_PAGE_SIZE + 2 * PAGE_SIZE, 3, 30), PT_OK);
+	assert_int_equal(pt_map(&pt_format_ept, &pool, giga - LARGE_PAGE_SIZE - PAGE_SIZE,
+	                        9 * giga - LARGE_PAGE_SIZE - PAGE_SIZE, giga + 2 * LARGE_PAGE_SIZE + 2 * PAGE_SIZE,
+	                        3, 30), PT_OK);
 	leaf(&pool, giga - LARGE_PAGE_SIZE - PAGE_SIZE, 7, &size), assert_int_equal(size, PAGE_SIZE);
 	leaf(&pool, giga - LARGE_PAGE_SIZE, 7, &size), assert_int_equal(size, LARGE_PAGE_SIZE);
 	leaf(&pool, giga, 7, &size), assert_int_equal(size, giga);

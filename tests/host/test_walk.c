@@ -114,7 +114,9 @@ static void foreign_frames(void **state)
 
 static void rights(void **state)
 {
-	const struct { uint64_t in; uint32_t level; } places[] = { { 0x3000, 1 }, { 0x104000, 1 }, { 0x600000, 2 }, { 4 * GIGA, 3 } };
+	const struct { uint64_t in; uint32_t level; } places[] = {
+		{ 0x3000, 1 }, { 0x104000, 1 }, { 0x600000, 2 }, { 4 * GIGA, 3 },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
@@ -180,8 +182,8 @@ static void reserved_bits(void **state)
 	}
 	assert_found(0, 4, 0x80 | 6 << 3 | 1, WALK_RESERVED);   /* no leaf in the root */
 	assert_found(0x5000000, 2, 0x123450000, WALK_RESERVED); /* an address in an absent entry (L1TF) */
-	build();
-	assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, allowed, COUNT, 40, 0, &fault), WALK_RESERVED); /* no 1 GiB leaves */
+	build(); /* a CPU without 1 GiB leaves */
+	assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, allowed, COUNT, 40, 0, &fault), WALK_RESERVED);
 	assert_true(fault.in == 4 * GIGA && fault.level == 3);
 }
 

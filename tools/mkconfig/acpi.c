@@ -169,7 +169,8 @@ static uint64_t add_madt(struct area *area, unsigned cpus)
 
 struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struct blob *dsdt)
 {
-	struct area area = {.gpa = gpa, .limit = limit, .blob = {.bytes = allocate(limit - gpa), .size = sizeof(struct rsdp)}};
+	struct area area = {
+		.gpa = gpa, .limit = limit, .blob = {.bytes = allocate(limit - gpa), .size = sizeof(struct rsdp)}};
 	struct rsdp rsdp = {.revision = 2, .length = sizeof rsdp};
 	struct PACKED {
 		struct header header;

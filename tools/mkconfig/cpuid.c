@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A partition's CPUID: (what the CPU says & mask) | set, for each leaf. Feature bits come from features.def, the profile
- * being all rows that are shown by default; everything else in the leaves is listed here.
- * SDM Vol. 2A, CPUID.
+ * A partition's CPUID: (what the CPU says & mask) | set, for each leaf. Feature bits come from features.def, the
+ * profile being all rows that are shown by default; everything else in the leaves is listed here. SDM Vol. 2A, CPUID.
  */
 #include "mkconfig.h"
 #include "../../hypercall/abi.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The YAML file before its meaning: readable, of sane size and form, and on which line each key and item stands.
- * Anchors, aliases and tags are refused, and so is any depth that the schema cannot have: no cycle ever gets to libcyaml.
+ * Anchors, aliases and tags are refused, and so is any depth that the schema cannot have: no cycle ever gets to
+ * libcyaml.
  */
 #include "mkconfig.h"
 

@@ -56,7 +56,8 @@ static void emit_machine(FILE *out, const struct plan *plan)
 	fprintf(out, "};\n\nstatic const struct config_memory memories[] = {\n");
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		const struct config_memory *m = &c->memories[i];
-		fprintf(out, "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64 ", .owner = %s}, /* %s */\n",
+		fprintf(out,
+		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64 ", .owner = %s}, /* %s */\n",
 		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa), m->align,
 		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner), size_text(m->size));
 	}
@@ -79,8 +80,8 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 	}
 	fprintf(out, "};\n\nstatic const struct config_segment p%u_segments[] = {\n", index);
 	for (unsigned i = 0; i < p->segment_count; i++)
-		fprintf(out, "\t{.offset = 0x%" PRIx64 ", .size = 0x%" PRIx64 ", .gpa = 0x%" PRIx64 "},\n", p->segments[i].offset,
-		        p->segments[i].size, p->segments[i].gpa);
+		fprintf(out, "\t{.offset = 0x%" PRIx64 ", .size = 0x%" PRIx64 ", .gpa = 0x%" PRIx64 "},\n",
+		        p->segments[i].offset, p->segments[i].size, p->segments[i].gpa);
 	fprintf(out, "};\n");
 }
 
@@ -127,29 +128,31 @@ static void emit_payload(FILE *out, const struct config_partition *p)
 {
 	const struct config_entry *e = &p->entry;
 
-	fprintf(out, "\t\t.payload = {\n\t\t\t.file = \"%s\",\n\t\t\t.size = %" PRIu64 ",\n\t\t\t.sha256 = {", p->payload.file,
-	        p->payload.size);
+	fprintf(out, "\t\t.payload = {\n\t\t\t.file = \"%s\",\n\t\t\t.size = %" PRIu64 ",\n\t\t\t.sha256 = {",
+	        p->payload.file, p->payload.size);
 	for (unsigned i = 0; i < sizeof p->payload.sha256; i++)
 		fprintf(out, "%s0x%02x,", i % 16 == 0 ? "\n\t\t\t\t" : " ", p->payload.sha256[i]);
 	fprintf(out, "\n\t\t\t},\n\t\t},\n");
-	fprintf(out, "\t\t.entry = {.rip = 0x%" PRIx64 ", .rsp = 0x%" PRIx64 ", .rsi = 0x%" PRIx64 ", .rdi = 0x%" PRIx64
-	        ", .cr3 = 0x%" PRIx64 ",\n\t\t          .gdt_base = 0x%" PRIx64 ", .gdt_limit = 0x%x},\n", e->rip, e->rsp, e->rsi,
-	        e->rdi, e->cr3, e->gdt_base, e->gdt_limit);
+	fprintf(out,
+	        "\t\t.entry = {.rip = 0x%" PRIx64 ", .rsp = 0x%" PRIx64 ", .rsi = 0x%" PRIx64 ", .rdi = 0x%" PRIx64
+	        ", .cr3 = 0x%" PRIx64 ",\n\t\t          .gdt_base = 0x%" PRIx64 ", .gdt_limit = 0x%x},\n",
+	        e->rip, e->rsp, e->rsi, e->rdi, e->cr3, e->gdt_base, e->gdt_limit);
 }
 
 static void emit_partition(FILE *out, const struct plan *plan, unsigned index)
 {
 	const struct config_partition *p = &plan->partitions[index];
 
-	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index, p->name,
-	        p->flags != 0 ? "PARTITION_CPL3_HYPERCALLS" : "0", p->hypercalls);
+	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index,
+	        p->name, p->flags != 0 ? "PARTITION_CPL3_HYPERCALLS" : "0", p->hypercalls);
 	emit_payload(out, p);
 	fprintf(out, "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
 	        "\t\t.cpuid = p%u_cpuid,\n\t\t.msrs = p%u_msrs,\n", index, index, index, index, index);
 	fprintf(out, "\t\t.ports = %s,\n", p->port_count > 0 ? text("p%u_ports", index) : "0");
-	fprintf(out, "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
-	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n", p->vcpu_count, p->map_count, p->segment_count, p->cpuid_count,
-	        p->msr_count, p->port_count);
+	fprintf(out,
+	        "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
+	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n",
+	        p->vcpu_count, p->map_count, p->segment_count, p->cpuid_count, p->msr_count, p->port_count);
 	emit_index(out, "basic", p->basic, CONFIG_CPUID_BASIC);
 	emit_index(out, "extended", p->extended, CONFIG_CPUID_EXTENDED);
 	emit_index(out, "hyper", p->hyper, CONFIG_CPUID_HYPER);
@@ -164,8 +167,11 @@ void emit_config(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
 
-	fprintf(out, "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig for the configuration '%s'. Change that, not this. */\n"
-	        "#include \"config/config.h\"\n\n", c->name);
+	fprintf(out,
+	        "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig for the configuration '%s'. Change that, "
+	        "not this. */\n"
+	        "#include \"config/config.h\"\n\n",
+	        c->name);
 	emit_machine(out, plan);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		fprintf(out, "\n/* Partition %u, %s */\n", i, plan->partitions[i].name);
@@ -211,12 +217,17 @@ void emit_sizes(FILE *out, const struct plan *plan)
 		ept += plan->extra[i].ept_pages;
 		ept_max = larger(ept_max, plan->extra[i].ept_pages);
 	}
-	fprintf(out, "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig: array sizes of the configuration '%s'. */\n",
-	        c->name);
+	fprintf(
+	    out,
+	    "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig: array sizes of the configuration '%s'. */\n",
+	    c->name);
 	fprintf(out, "#define CONFIG_CPUS %u\n#define CONFIG_PARTITIONS %u\n#define CONFIG_MEMORIES %u\n", c->cpu_count,
 	        c->partition_count, c->memory_count);
-	fprintf(out, "#define CONFIG_MAPS_MAX %u      /* of one partition */\n#define CONFIG_CPUID_MAX %u    /* of one partition */\n"
-	        "#define CONFIG_MSR_SHADOWS %u   /* of one vCPU; 1 at least */\n", maps, cpuid, shadows);
+	fprintf(out,
+	        "#define CONFIG_MAPS_MAX %u      /* of one partition */\n#define CONFIG_CPUID_MAX %u    /* of one "
+	        "partition */\n"
+	        "#define CONFIG_MSR_SHADOWS %u   /* of one vCPU; 1 at least */\n",
+	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n#define CONFIG_VCPUS_PER_CPU 1\n", vcpus);
 	fprintf(out, "#define CONFIG_EPT_PAGES %u     /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);

@@ -10,11 +10,11 @@
 
 #define TEXT_MAX 2048 /* Linux's command line is the longest */
 #define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, TEXT_MAX)
-#define TEXT_OPTIONAL(key, type, member)                                                                                \
+#define TEXT_OPTIONAL(key, type, member)                                                                               \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, TEXT_MAX)
-#define MAPPING_OPTIONAL(type, member, fields)                                                                          \
+#define MAPPING_OPTIONAL(type, member, fields)                                                                         \
 	CYAML_FIELD_MAPPING_PTR(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, fields)
-#define LIST_OPTIONAL(type, member, entry, max)                                                                         \
+#define LIST_OPTIONAL(type, member, entry, max)                                                                        \
 	CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, &(entry), 0, max)
 
 const char *const error_names[ERROR_CLASS_COUNT] = {

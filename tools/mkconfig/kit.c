@@ -54,8 +54,8 @@ static void load_elf(struct image *image, unsigned line, const char *path, const
 		if (s->p_type != PT_LOAD || s->p_memsz == 0)
 			continue;
 		if (s->p_filesz > s->p_memsz || s->p_offset > file->size || s->p_filesz > file->size - s->p_offset)
-			fail(line, "%s: segment %u holds bytes 0x%" PRIx64 " + 0x%" PRIx64 " of a file of 0x%zx: it is cut off", path,
-			     i, s->p_offset, s->p_filesz, file->size);
+			fail(line, "%s: segment %u holds bytes 0x%" PRIx64 " + 0x%" PRIx64 " of a file of 0x%zx: it is cut off",
+			     path, i, s->p_offset, s->p_filesz, file->size);
 		if (s->p_paddr > limit || s->p_memsz > limit - s->p_paddr)
 			fail(line, "%s: segment %u needs memory 0x%" PRIx64 " + 0x%" PRIx64 "; the partition has 0x%" PRIx64
 			     " free for it", path, i, s->p_paddr, s->p_memsz, limit);

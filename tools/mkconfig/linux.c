@@ -94,10 +94,12 @@ static void check_header(unsigned line, const char *path, const struct blob *fil
 	const uint8_t *h = file->bytes;
 	uint64_t needed;
 
-	if (file->size < HEADER_END_MIN || get16(h + BOOT_FLAG) != BOOT_FLAG_VALUE || memcmp(h + HEADER_MAGIC, "HdrS", 4) != 0)
+	if (file->size < HEADER_END_MIN || get16(h + BOOT_FLAG) != BOOT_FLAG_VALUE ||
+	    memcmp(h + HEADER_MAGIC, "HdrS", 4) != 0)
 		fail(line, "%s is not a Linux kernel (bzImage): %zu bytes, no 'HdrS' header", path, file->size);
 	if (get16(h + VERSION) < VERSION_MIN)
-		fail(line, "%s speaks boot protocol %u.%u; 2.12 is needed (Linux 3.8 or later)", path, h[VERSION + 1], h[VERSION]);
+		fail(line, "%s speaks boot protocol %u.%u; 2.12 is needed (Linux 3.8 or later)", path, h[VERSION + 1],
+		     h[VERSION]);
 	if ((get16(h + XLOADFLAGS) & XLF_KERNEL_64) == 0)
 		fail(line, "%s has no 64-bit entry (XLF_KERNEL_64 is 0): a 32-bit kernel", path);
 	if (h[RELOCATABLE] == 0)
@@ -123,8 +125,8 @@ static struct kernel load_kernel(unsigned line, const char *path, uint64_t memor
 	if (k.file.size - k.code > k.space)
 		k.space = k.file.size - k.code;
 	if (alignment == 0 || (alignment & (alignment - 1)) != 0 || k.load % alignment != 0 || k.load < MIB(1))
-		fail(line, "%s prefers address 0x%" PRIx64 " with alignment 0x%" PRIx64 ": that is no place for it", path, k.load,
-		     alignment);
+		fail(line, "%s prefers address 0x%" PRIx64 " with alignment 0x%" PRIx64 ": that is no place for it", path,
+		     k.load, alignment);
 	if (k.load > memory_size || k.space > memory_size - k.load)
 		fail(line, "%s needs 0x%" PRIx64 " + 0x%" PRIx64 " bytes to unpack itself; the partition has 0x%" PRIx64, path,
 		     k.load, k.space, memory_size);
@@ -132,14 +134,16 @@ static struct kernel load_kernel(unsigned line, const char *path, uint64_t memor
 }
 
 /* The RAM disk goes as high as it can. Returns its address; size 0 if there is none. */
-static uint64_t place_initrd(unsigned line, const char *path, const struct kernel *k, uint64_t size, uint64_t memory_size)
+static uint64_t place_initrd(unsigned line, const char *path, const struct kernel *k, uint64_t size,
+                             uint64_t memory_size)
 {
 	uint64_t top = get32(k->file.bytes + INITRD_ADDR_MAX) + 1ull, low = k->load + k->space;
 
 	if (top > memory_size)
 		top = memory_size;
 	if (size > top || (top - size) / PAGE_SIZE * PAGE_SIZE < low)
-		fail(line, "%s is %" PRIu64 " bytes; between the kernel's end at 0x%" PRIx64 " and 0x%" PRIx64 " there is no room",
+		fail(line,
+		     "%s is %" PRIu64 " bytes; between the kernel's end at 0x%" PRIx64 " and 0x%" PRIx64 " there is no room",
 		     path, size, low, top);
 	return (top - size) / PAGE_SIZE * PAGE_SIZE;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The commands of mkconfig, and its files: all is made in memory first, so that an error leaves nothing half-written. */
+/* The commands of mkconfig, and its files: all is made in memory first, so that an error leaves nothing half-written.
+ */
 #include "mkconfig.h"
 
 #include "../../core/sha256.h"
@@ -199,7 +200,8 @@ static struct options parse_options(int count, char **arguments)
 		const struct {
 			const char *name;
 			const char **value;
-		} known[] = {{"--out", &options.out}, {"--root", &options.root}, {"--dsdt", &options.dsdt}, {"--svg", &options.svg}};
+		} known[] = {
+			{"--out", &options.out}, {"--root", &options.root}, {"--dsdt", &options.dsdt}, {"--svg", &options.svg}};
 		unsigned k = 0;
 		if (arguments[i][0] != '-') {
 			if (options.file != NULL)
@@ -221,7 +223,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(struct plan *, const struct options *);
-	} commands[] = {{"check", command_check}, {"inputs", command_inputs}, {"build", command_build}, {"plan", command_plan}};
+	} commands[] = {
+		{"check", command_check}, {"inputs", command_inputs}, {"build", command_build}, {"plan", command_plan}};
 	static struct plan plan;
 	struct options options;
 

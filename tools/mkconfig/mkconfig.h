@@ -42,8 +42,9 @@ struct blob {
 	size_t size;
 };
 struct blob read_file(unsigned line, const char *path, size_t limit);
-struct blob document_load(const char *path);         /* reads and checks form; positions can be asked from then on */
-unsigned line_of(const char *format, ...) __attribute__((format(printf, 1, 2))); /* line_of("partitions/%u/memory", i) */
+struct blob document_load(const char *path); /* reads and checks form; positions can be asked from then on */
+unsigned line_of(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* line_of("partitions/%u/memory", i) */
 unsigned line_of_key_after(const char *key, unsigned line, unsigned column);
 extern const char *document_path;
 
@@ -184,7 +185,7 @@ struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struc
 const char *root_path(const struct options *options, const char *path);
 const char *dsdt_path(const struct options *options);
 
-/* emit.c, allow.c, picture.c: output */
+/* emit.c, report.c, picture.c: output */
 void emit_config(FILE *out, const struct plan *plan);
 void emit_sizes(FILE *out, const struct plan *plan);
 void emit_allow(FILE *out, const struct plan *plan);
@@ -195,6 +196,13 @@ extern const char *const port_names[PORT_KIND_COUNT];
 extern const char *const action_names[ACTION_COUNT];
 extern const char *const hypercall_names[];
 extern const unsigned hypercall_name_count;
-const char *rights_text(unsigned rights); /* "rwx", "r--" */
+const char *rights_text(unsigned rights);                          /* "rwx", "r--" */
+const char *range_text(uint32_t first, uint32_t last);             /* "0x3f8-0x3ff" */
+const char *boot_text(const struct plan_partition *x);             /* "Linux payload/vmlinuz" */
+const char *hypercalls_text(const struct config_partition *p);     /* "version, console" */
+const char *ports_text(const struct config_partition *p);          /* "0x3f8-0x3ff uart, ..." */
+const char *actions_text(const struct config_partition *p, unsigned first, unsigned end); /* of errors [first, end) */
+const char *place_text(const struct config_memory *m);             /* "at 0x1000000" or how it is placed */
+unsigned count_msrs(const struct config_partition *p, bool passed); /* numbers with a direct right; else: answered */
 
 #endif

@@ -75,8 +75,8 @@ static void build_cpus(struct plan *plan, unsigned partition)
 		uint64_t cpu = parse_number(line, "cpus", in->cpus[i], 0, plan->config.cpu_count - 1u);
 		struct config_cpu *c = &plan->cpus[cpu];
 		if (c->partition != CONFIG_NONE)
-			fail(line, "CPU %" PRIu64 " already belongs to partition '%s' (line %u)", cpu, plan->in->partitions[c->partition].name,
-			     line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
+			fail(line, "CPU %" PRIu64 " already belongs to partition '%s' (line %u)", cpu,
+			     plan->in->partitions[c->partition].name, line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
 		*c = (struct config_cpu){.partition = (uint16_t)partition, .vcpu = (uint16_t)i};
 		vcpus[i] = (struct config_vcpu){.cpu = (uint16_t)cpu, .apic_id = (uint16_t)i};
 	}
@@ -143,10 +143,7 @@ static void build_maps(struct plan *plan, unsigned partition)
 static void build_partition(struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
-	const struct in_boot *boot = plan->extra[partition].in->boot;
 
-	if ((boot->linux != NULL) == (boot->kit != NULL))
-		fail(line_of("partitions/%u/boot", partition), "boot: give one of 'linux' and 'kit'");
 	p->payload.file = text("%s.img", p->name);
 	build_cpus(plan, partition);
 	build_maps(plan, partition);
@@ -188,9 +185,10 @@ void plan_build(struct plan *plan, const struct in_file *in)
 	plan->partitions = allocate(in->partitions_count * sizeof *plan->partitions);
 	plan->extra = allocate(in->partitions_count * sizeof *plan->extra);
 	for (unsigned i = 0; i < in->partitions_count; i++) {
+		const struct in_boot *boot = in->partitions[i].boot;
 		plan->extra[i].in = &in->partitions[i];
 		plan->partitions[i].name = in->partitions[i].name;
-		if (in->partitions[i].boot == NULL)
+		if (boot == NULL || (boot->linux != NULL) == (boot->kit != NULL))
 			fail(line_of("partitions/%u/boot", i), "boot: give one of 'linux' and 'kit'");
 	}
 	build_memories(plan);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Proof of the plan: each partition's EPT is built as the core will build it, at a made-up placement, and the independent
- * walker must find exactly what the configuration gives, no more. Its size is what the core must hold in reserve.
+ * Proof of the plan: each partition's EPT is built as the core will build it, at a made-up placement, and the
+ * independent walker must find exactly what the configuration gives, no more. Its size is what the core must hold in
+ * reserve.
  */
 #include "mkconfig.h"
 #include "../../ept/pagetable.h"
@@ -27,8 +28,8 @@ static const volatile uint64_t *read_table(void *context, uint64_t phys)
 }
 
 /*
- * The worst placement the loader's rule allows: each memory at an odd multiple of its alignment, so that no page is larger
- * than the alignment promises.
+ * The worst placement the loader's rule allows: each memory at an odd multiple of its alignment, so that no page is
+ * larger than the alignment promises.
  */
 static uint64_t *place(const struct plan *plan)
 {

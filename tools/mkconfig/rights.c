@@ -19,7 +19,10 @@ const char *const port_names[PORT_KIND_COUNT] = {
 	[PORT_NONE] = "none", [PORT_PASS] = "pass", [PORT_UART] = "uart", [PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
 };
 const char *const action_names[ACTION_COUNT] = {
-	[ACTION_IGNORE] = "ignore", [ACTION_INJECT] = "inject", [ACTION_STOP] = "stop", [ACTION_HALT_MACHINE] = "halt_machine",
+	[ACTION_IGNORE] = "ignore",
+	[ACTION_INJECT] = "inject",
+	[ACTION_STOP] = "stop",
+	[ACTION_HALT_MACHINE] = "halt_machine",
 };
 
 /* A right's name in the file, and the calls that it brings. */

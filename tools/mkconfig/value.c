@@ -63,6 +63,8 @@ const char *size_text(uint64_t bytes)
 	static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
 	unsigned u = 0;
 
+	if (bytes > MIB(16) && bytes % MIB(1) != 0)
+		return text("%.1f MiB", (double)bytes / (double)MIB(1));
 	while (bytes != 0 && bytes % 1024 == 0 && u + 1 < LENGTH(unit)) {
 		bytes /= 1024;
 		u++;
@@ -70,16 +72,18 @@ const char *size_text(uint64_t bytes)
 	return text("%" PRIu64 " %s", bytes, unit[u]);
 }
 
-/* Decimal or 0x hexadecimal digits; what follows them is left at *end. False: no number, or above 64 bits. */
-static bool digits(const char *string, char **end, uint64_t *value)
+/* Decimal or 0x hexadecimal digits; what follows them is left at *end. False: there are none. */
+static bool digits(unsigned line, const char *what, const char *string, char **end, uint64_t *value)
 {
 	bool hex = string[0] == '0' && (string[1] == 'x' || string[1] == 'X');
 
-	if (!isxdigit((unsigned char)string[hex ? 2 : 0]) || (!hex && !isdigit((unsigned char)string[0])))
+	if (hex ? !isxdigit((unsigned char)string[2]) : !isdigit((unsigned char)string[0]))
 		return false;
 	errno = 0;
 	*value = strtoull(string, end, hex ? 16 : 10);
-	return errno == 0;
+	if (errno != 0)
+		fail(line, "%s: %s is beyond 64 bits", what, string);
+	return true;
 }
 
 uint64_t parse_number(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max)
@@ -87,7 +91,7 @@ uint64_t parse_number(unsigned line, const char *what, const char *string, uint6
 	uint64_t value = 0;
 	char *end;
 
-	if (!digits(string, &end, &value) || *end != '\0')
+	if (!digits(line, what, string, &end, &value) || *end != '\0')
 		fail(line, "%s: '%s' is not a number (decimal, or hexadecimal with 0x)", what, string);
 	if (value < min || value > max)
 		fail(line, "%s: %s is not within %" PRIu64 " (0x%" PRIx64 ") to %" PRIu64 " (0x%" PRIx64 ")", what, string,
@@ -104,7 +108,7 @@ uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_
 	uint64_t value = 0;
 	char *end;
 
-	if (!digits(string, &end, &value))
+	if (!digits(line, what, string, &end, &value))
 		fail(line, "%s: '%s' is not a size; write for instance 256 MiB", what, string);
 	end += strspn(end, " ");
 	for (unsigned i = 0; i < LENGTH(units); i++) {

@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: Apache-2.0
-; The endless #AC. Entered in compatibility mode at CPL 0, identity-mapped; goes on to protected mode without paging, then to
-; CPL 3 with EFLAGS.AC and an odd stack pointer. The gate of #AC leads to CPL 3: no stack switch, the push of its frame is
-; misaligned and raises #AC. #AC is benign (SDM Vol. 3A, table 6-4): no double fault, no end.
+; The endless #AC. Entered in compatibility mode at CPL 0, identity-mapped; goes on to protected mode without paging,
+; then to CPL 3 with EFLAGS.AC and an odd stack pointer. The gate of #AC leads to CPL 3: no stack switch, the push of
+; its frame is misaligned and raises #AC. #AC is benign (SDM Vol. 3A, table 6-4): no double fault, no end.
 bits 32
 
 global fatal_ac_code

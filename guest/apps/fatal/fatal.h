@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacks that end their partition or never end, one a function; guest.mk makes hostile_<kind>.elf of each fatal_<kind>.
+ * The attacks that end their partition or never end, one a function; guest.mk makes hostile_<kind>.elf of each
+ * fatal_<kind>.
  */
 #ifndef GUEST_APPS_FATAL_H
 #define GUEST_APPS_FATAL_H

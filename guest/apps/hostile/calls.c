@@ -99,7 +99,8 @@ static void enter_user(void *linear)
 {
 	uint64_t top = (uint64_t)linear + PAGE;
 	__asm__ volatile("push %0; push %1; push $2; push %2; push %3; iretq"
-	                 : : "r"((uint64_t)KIT_USER_DATA), "r"(top), "r"((uint64_t)KIT_USER_CODE), "r"(linear) : "memory");
+	                 : : "r"((uint64_t)KIT_USER_DATA), "r"(top), "r"((uint64_t)KIT_USER_CODE), "r"(linear)
+	                 : "memory");
 }
 
 void attack_user(struct attack *a, const struct kit_info *info)
@@ -111,7 +112,8 @@ void attack_user(struct attack *a, const struct kit_info *info)
 	a->tried = NUMBERS;
 	kit_try(enter_user, (void *)linear);
 	if (kit_fault.vector != 13 || kit_fault.rip != linear + (uint64_t)(user_halt - user_code)) {
-		kit_printf("hostile: user mode ended with exception %lu at %lx\n", kit_fault.vector, kit_fault.rip - linear);
+		kit_printf("hostile: user mode ended with exception %lu at %lx\n", kit_fault.vector,
+		           kit_fault.rip - linear);
 		a->faulted++;
 		return;
 	}

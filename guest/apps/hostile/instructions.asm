@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: Apache-2.0
-; Instructions that are not for guests, or that core and guest share with care: each a function of its own, in a table with its
-; name. A snippet may change every register but RSP, which kit_try forgives.
+; Instructions that are not for guests, or that core and guest share with care: each a function of its own, in a table
+; with its name. A snippet may change every register but RSP: kit_try restores them.
 bits 64
 default rel
 

@@ -35,9 +35,9 @@ static void write_page(void *linear)
 /* All registers point to memory of ours, lest what is found there writes at random. */
 static void execute_page(void *linear)
 {
-	__asm__ volatile("mov %1, %%rbx; mov %1, %%rcx; mov %1, %%rdx; mov %1, %%rsi; mov %1, %%rdi; mov %1, %%rax; call *%0"
-	                 : : "r"(linear), "b"(scratch) : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
-	                 "memory", "cc");
+	__asm__ volatile("mov %1, %%rcx; mov %1, %%rdx; mov %1, %%rsi; mov %1, %%rdi; mov %1, %%rax; call *%0"
+	                 : : "r"(linear), "b"(scratch + 256) : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+	                 "r11", "memory", "cc");
 }
 
 static uint32_t own_rights(const struct kit_info *info, uint64_t gpa)
@@ -71,8 +71,8 @@ static void probe_foreign(struct attack *a, const struct kit_info *info, uint64_
 void attack_memory(struct attack *a, const struct kit_info *info)
 {
 	if (info->map_count > KIT_INFO_MAPS)
-		kit_printf("hostile: kit_info lists %u of %u maps: the others will be taken for breaches\n", KIT_INFO_MAPS,
-		           info->map_count);
+		kit_printf("hostile: kit_info lists %u of %u maps: the others will be taken for breaches\n",
+		           KIT_INFO_MAPS, info->map_count);
 	for (uint64_t gpa = 0; gpa < HOSTILE_DENSE; gpa += PAGE)
 		if (own_rights(info, gpa) == 0)
 			probe(a, gpa, 0);

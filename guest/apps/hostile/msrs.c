@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every MSR number of the architectural ranges, KVM's and Hyper-V's range, and a sample of the rest: RDMSR; WRMSR of all
- * ones, of 0, and of what was there. Nothing is left out: what the local APIC loses, the check after the attack sets anew.
+ * Every MSR number of the architectural ranges, KVM's and Hyper-V's range, and a sample of the rest: RDMSR; WRMSR of
+ * all ones, of 0, and of what was there. Nothing is left out: what the local APIC loses, the check after the attack
+ * sets anew.
  */
 #include "hostile.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every I/O port: reads, and writes of 0 and all ones, in bytes; words and double words at every 64th port and where they
- * wrap; INS and OUTS. A port that answers other than all ones is listed: the configuration says whether it may.
+ * Every I/O port: reads, and writes of 0 and all ones, in bytes; words and double words at every 64th port and where
+ * they wrap; INS and OUTS. A port that answers other than all ones is listed: the configuration says whether it may.
  * A byte of 6 is never written: it would be a rightful reset request where the configuration has a reset register.
  */
 #include "hostile.h"

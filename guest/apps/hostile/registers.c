@@ -8,7 +8,7 @@
 #define CR0_PG_PE 0x80000001ull
 #define UPPER_HALF 0xffffffff00000000ull
 #define CR4_OSXSAVE (1ull << 18)
-/* PAE, LA57, VMXE, SMXE, bit 15, KL, and from PKE on: not to be changed in 64-bit mode, or hidden from every partition. */
+/* PAE, LA57, VMXE, SMXE, bit 15, KL, and from PKE on: fixed in 64-bit mode, or hidden from every partition. */
 #define CR4_FORBIDDEN (1ull << 5 | 0xfull << 12 | 1ull << 19 | ~0ull << 22)
 #define CR3_FORBIDDEN (0x1ffull << 52) /* bits 61 and 62 are LAM's, where the CPU has it */
 

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration tool: good configurations build, bad ones are refused with file, line and cause.
+
+tests/config/*.yaml are bad, one each; a line '# expect: LINE: TEXT' says what the refusal must begin with after the
+file's name. What would be too big or too odd for a file in the repository is made here.
+"""
+import os
+import random
+import re
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get("BUILD", "build"))
+TOOL = BUILD / "mkconfig-sanitized"
+BAD = sorted((ROOT / "tests/config").glob("*.yaml"))
+HEAD = "name: made\nboard: {cpus: 2, memory: 512 MiB}\npartitions:\n"
+KIT = HEAD + "  - name: one\n    cpus: [0]\n    memory: 1 MiB\n    boot: {kit: one.elf}\n"
+KIT_LINE = 7
+LINUX = HEAD + "  - name: one\n    cpus: [0, 1]\n    memory: 128 MiB\n    boot:\n      linux:\n" \
+    "        kernel: vmlinuz\n        initrd: initrd\n        cmdline: console=ttyS0\n"
+KERNEL_LINE, INITRD_LINE, CMDLINE_LINE = 9, 10, 11
+TIME_LIMIT = 60
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tool():
+    subprocess.run(["make", "-s", "-f", "tools/mkconfig/mkconfig.mk", f"BUILD={BUILD}", str(TOOL), str(BUILD / "dsdt.aml")],
+                   cwd=ROOT, check=True, timeout=300)
+
+
+def run(*arguments):
+    return subprocess.run([str(TOOL), *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, errors="replace",
+                          timeout=TIME_LIMIT)
+
+
+def refused(result, file, line, cause):
+    """One line on stderr, the right one, and status 1."""
+    assert result.returncode == 1, result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    where = rf"error: {re.escape(str(file))}:(\d+): (.*)"
+    match = re.fullmatch(where, lines[0])
+    assert match, lines[0]
+    assert int(match[1]) == line, lines[0]
+    assert match[2].startswith(cause) if isinstance(cause, str) else cause.search(match[2]), lines[0]
+
+
+def build(tmp_path, yaml, **files):
+    """Build a made configuration with the given files beside it. Returns result, its path, and the output directory."""
+    (tmp_path / "made.yaml").write_text(yaml)
+    for name, data in files.items():
+        (tmp_path / name.replace("_", ".")).write_bytes(data)
+    out = tmp_path / "out"
+    result = run("build", tmp_path / "made.yaml", "--root", tmp_path, "--out", out, "--dsdt", BUILD / "dsdt.aml")
+    if result.returncode != 0:
+        assert not out.exists(), "a refused configuration leaves no output"
+    return result, tmp_path / "made.yaml", out
+
+
+def elf(segments=((0x10000, b"\xf4" * 16, 32, 5),), entry=0x10000, kind=2, machine=62, bits=2):
+    """A static ELF64 file: (address, bytes, size in memory, flags) a segment."""
+    offset = 64 + 56 * len(segments)
+    header = b"\x7fELF" + bytes([bits, 1, 1]) + bytes(9)
+    header += struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, entry, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    table = body = b""
+    for address, data, size, flags in segments:
+        table += struct.pack("<IIQQQQQQ", 1, flags, offset + len(body), address, address, len(data), size, 4096)
+        body += data
+    return header + table + body
+
+
+def kernel(code=bytes(64 << 10), **fields):
+    """A bzImage that is all header."""
+    values = {"sects": 3, "flag": 0xAA55, "magic": b"HdrS", "version": 0x20F, "loadflags": 1, "initrd_max": 0x7FFFFFFF,
+              "alignment": 0x200000, "relocatable": 1, "xloadflags": 1, "cmdline": 2047, "pref": 0x1000000, "init": 0x200000}
+    values.update(fields)
+    image = bytearray((values["sects"] + 1) * 512)
+    image[0x1F1] = values["sects"]
+    struct.pack_into("<I", image, 0x1F4, len(code) // 16)
+    struct.pack_into("<H", image, 0x1FE, values["flag"])
+    image[0x200:0x202] = b"\xeb\x6a"
+    image[0x202:0x206] = values["magic"]
+    struct.pack_into("<H", image, 0x206, values["version"])
+    image[0x211] = values["loadflags"]
+    struct.pack_into("<I", image, 0x22C, values["initrd_max"])
+    struct.pack_into("<I", image, 0x230, values["alignment"])
+    image[0x234] = values["relocatable"]
+    struct.pack_into("<H", image, 0x236, values["xloadflags"])
+    struct.pack_into("<I", image, 0x238, values["cmdline"])
+    struct.pack_into("<Q", image, 0x258, values["pref"])
+    struct.pack_into("<I", image, 0x260, values["init"])
+    return bytes(image) + code
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda p: p.stem)
+def test_bad(path, tmp_path):
+    expect = re.search(r"^# expect: (\d+): (.*)$", path.read_text(), re.M)
+    out = tmp_path / "out"
+    name = path.relative_to(ROOT)
+    refused(run("build", name, "--root", "build", "--out", out), name, int(expect[1]), expect[2])
+    assert not out.exists()
+
+
+def test_there_are_enough_bad_ones():
+    assert len(BAD) >= 30
+
+
+@pytest.mark.parametrize("name", ["demo", "reference"])
+def test_shipped_configurations_are_good(name, tmp_path):
+    assert run("check", f"config/{name}.yaml").returncode == 0
+    plan = run("plan", f"config/{name}.yaml", "--svg", tmp_path / "plan.svg")
+    assert plan.returncode == 0 and "linux" in plan.stdout
+    subprocess.run([os.sys.executable, "-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])",
+                    str(tmp_path / "plan.svg")], check=True, timeout=TIME_LIMIT)
+    inputs = run("inputs", f"config/{name}.yaml", "--root", "build")
+    assert inputs.stdout.splitlines()[0] == "build/payload/vmlinuz"
+
+
+@pytest.mark.parametrize("text,line,cause", [
+    (b"", 1, "the file holds no configuration"),
+    (b"# only a comment\n\n", 1, "the file holds no configuration"),
+    (b"name: a\nboard: \x00\n", 2, "byte 0x00 at offset 15: this is not a text file"),
+    (b"\xc3\x28" * 8, 1, "not UTF-8 text"),
+    (b"name: [" * 50000, 1, "/"),
+    (b"x" * 200000, 1, "a configuration begins with"),
+    (b"name: made\nboard: {cpus: 2, memory: 512 MiB}\npartitions: [" + b"{}," * 65 + b"]\n", 3, re.compile("name|entries")),
+], ids=["empty", "comment", "nul", "bytes", "nested", "one-word", "many-partitions"])
+def test_odd_files(text, line, cause, tmp_path):
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(text)
+    if cause == "/":
+        cause = re.compile(".")
+        line = int(run("check", file).stderr.split(":")[2])
+    refused(run("check", file), file, line, cause)
+
+
+def test_noise(tmp_path):
+    """1 MB of noise; smaller noise, so that the parser sees some; and a good file with bytes changed."""
+    rng = random.Random(1)
+    file = tmp_path / "noise.yaml"
+    file.write_bytes(rng.randbytes(1 << 20))
+    refused(run("check", file), file, 1, f"{file} is 1048576 bytes; the limit is 262144")
+    for size in (1, 100, 10000, 200000):
+        file.write_bytes(rng.randbytes(size))
+        result = run("check", file)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+        file.write_bytes(bytes(rng.choice(b"abc:-[]{}&*!|>'\"#% ,\n?") for _ in range(size)))
+        result = run("check", file)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+    good = (ROOT / "config/reference.yaml").read_bytes()
+    for _ in range(150):
+        bad = bytearray(good)
+        for _ in range(rng.randint(1, 4)):
+            bad[rng.randrange(len(bad))] = rng.choice(b"\n :-{}[]x0,~")
+        file.write_bytes(bad)
+        result = run("check", file)
+        assert result.returncode in (0, 1), result.stderr
+        assert result.stderr.count("\n") == result.returncode, result.stderr
+
+
+def test_missing_file_and_misuse(tmp_path):
+    refused(run("check", tmp_path / "none.yaml"), tmp_path / "none.yaml", 1, "cannot open")
+    assert run("--help").returncode == 0
+    for arguments in (["check"], ["bake", "x.yaml"], ["check", "a", "b"], ["build", "config/demo.yaml"], ["check", "--out"]):
+        result = run(*arguments)
+        assert result.returncode in (1, 2) and "Sanitizer" not in result.stderr
+
+
+def test_kit_builds(tmp_path):
+    result, _, out = build(tmp_path, KIT, one_elf=elf())
+    assert result.returncode == 0, result.stderr
+    image = (out / "esp/one.img").read_bytes()
+    assert image.startswith(b"\xf4" * 16)
+    assert image.find(struct.pack("<II", 0x4B495442, 1)) >= 0
+    digest = subprocess.run(["sha256sum", out / "esp/one.img"], capture_output=True, text=True, check=True).stdout[:64]
+    table = re.sub(r"\s|0x|,", "", re.search(r"\.sha256 = \{(.*?)\}", (out / "config.c").read_text(), re.S)[1])
+    assert table == digest
+    again = tmp_path / "again"
+    again.mkdir()
+    build(again, KIT, one_elf=elf())
+    for name in ("config.c", "config_sizes.h", "allow.txt", "esp/one.img"):
+        assert (out / name).read_bytes() == (again / "out" / name).read_bytes(), "the output is reproducible"
+    subprocess.run(["gcc", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffreestanding", f"-I{ROOT}",
+                    "-c", out / "config.c", "-o", tmp_path / "config.o"], check=True, timeout=TIME_LIMIT)
+
+
+@pytest.mark.parametrize("data,cause", [
+    (b"", "is not an ELF file"),
+    (b"MZ" + bytes(200), "is not an ELF file"),
+    (elf()[:40], "is not an ELF file"),
+    (elf()[:90], "is cut off within its program headers"),
+    (elf()[:-1], ": segment 0 holds bytes 0x78 + 0x10 of a file of 0x87: it is cut off"),
+    (elf(bits=1), "is not a 64-bit x86 ELF file"),
+    (elf(machine=183), "is not a 64-bit x86 ELF file"),
+    (elf(kind=3), "is not statically linked at fixed addresses"),
+    (elf(segments=()), "has no program headers"),
+    (elf(entry=0x20000), ": entry 0x20000 lies in no executable segment"),
+    (elf(segments=((0x10000, b"x", 1, 6),)), ": entry 0x10000 lies in no executable segment"),
+    (elf(segments=((0x10000, b"x", 1 << 20, 5),)), ": segment 0 needs memory 0x10000 + 0x100000; the partition has 0xfc000"),
+    (elf(segments=((1 << 63, b"x", 1 << 63, 5),)), ": segment 0 needs memory 0x8000000000000000 + 0x8000000000000000"),
+    (elf(segments=((0x10000, b"x" * 9, 8, 5),)), ": segment 0 holds bytes"),
+    (elf(segments=((0x10000, b"x", 32, 5), (0x10010, b"y", 8, 6))), ": segments 0 and 1 overlap at 0x10010"),
+    (elf(segments=tuple((0x10000 + i * 4096, b"x", 1, 5) for i in range(17))), "more than 16 pieces"),
+], ids=lambda v: None if isinstance(v, bytes) else re.sub(r"\W+", "-", v)[:40])
+def test_bad_elf(data, cause, tmp_path):
+    result, file, _ = build(tmp_path, KIT, one_elf=data)
+    refused(result, file, KIT_LINE, re.compile("^(" + re.escape(f"{tmp_path}/one.elf") + " ?)?" + re.escape(cause)))
+
+
+def test_linux_builds(tmp_path):
+    """The boot protocol's fields, the ACPI checksums, and where everything stands."""
+    result, _, out = build(tmp_path, LINUX, vmlinuz=kernel(), initrd=b"\x5a" * 5000)
+    assert result.returncode == 0, result.stderr
+    table = (out / "config.c").read_text()
+    pieces = [tuple(int(v, 16) for v in m) for m in
+              re.findall(r"\.offset = (0x\w+), \.size = (0x\w+), \.gpa = (0x\w+)\}", table.split("_segments[]")[1])]
+    image = (out / "esp/one.img").read_bytes()
+    memory = {}
+    for offset, size, gpa in pieces:
+        memory[gpa] = image[offset:offset + size]
+    assert sorted(memory) == [0x1000, 0xE0000, 0x1000000, (128 << 20) - 8192]
+    params = memory[0x1000][0x1000:0x2000]
+    assert params[0x202:0x206] == b"HdrS" and params[0x210] == 0xFF
+    assert struct.unpack_from("<II", params, 0x218) == ((128 << 20) - 8192, 5000)
+    assert struct.unpack_from("<I", params, 0x228)[0] == 0x3000
+    assert memory[0x1000][0x2000:].startswith(b"console=ttyS0\0")
+    assert struct.unpack_from("<Q", params, 0x70)[0] == 0xE0000
+    ram = [struct.unpack_from("<QQI", params, 0x2D0 + 20 * i) for i in range(params[0x1E8])]
+    assert ram == [(0, 0x9F000, 1), (0xA0000, 0x40000, 2), (0xE0000, 0x20000, 3), (0x100000, 127 << 20, 1)]
+    check_acpi(memory[0xE0000], cpus=2)
+    assert re.search(r"\.rip = 0x1000200, .*\.rsi = 0x2000,", table)
+
+
+def check_acpi(area, cpus):
+    def table(address, signature):
+        start = address - 0xE0000
+        data = area[start:start + struct.unpack_from("<I", area, start + 4)[0]]
+        assert data[:4] == signature and sum(data) % 256 == 0
+        return data
+    assert area[:8] == b"RSD PTR " and sum(area[:20]) % 256 == 0 and sum(area[:36]) % 256 == 0
+    xsdt = table(struct.unpack_from("<Q", area, 24)[0], b"XSDT")
+    fadt, madt = struct.unpack_from("<QQ", xsdt, 36)
+    fadt, madt = table(fadt, b"FACP"), table(madt, b"APIC")
+    assert struct.unpack_from("<I", fadt, 112)[0] & (1 << 20 | 1 << 10) == 1 << 20 | 1 << 10
+    table(struct.unpack_from("<Q", fadt, 140)[0], b"DSDT")
+    assert [madt[44 + 8 * i + 3] for i in range(cpus)] == list(range(cpus)) and len(madt) == 44 + 8 * cpus
+
+
+@pytest.mark.parametrize("changes,line,cause", [
+    ({"vmlinuz": b""}, KERNEL_LINE, "is not a Linux kernel (bzImage): 0 bytes"),
+    ({"vmlinuz": bytes(4096)}, KERNEL_LINE, "is not a Linux kernel"),
+    ({"vmlinuz": kernel()[:600]}, KERNEL_LINE, "is not a Linux kernel"),
+    ({"vmlinuz": kernel()[:-1]}, KERNEL_LINE, "is cut off: 67583 bytes, its header promises 67584"),
+    ({"vmlinuz": kernel()[:0x300]}, KERNEL_LINE, "is cut off: 768 bytes"),
+    ({"vmlinuz": kernel(code=b"")}, KERNEL_LINE, "is cut off"),
+    ({"vmlinuz": kernel(magic=b"HdrX")}, KERNEL_LINE, "is not a Linux kernel"),
+    ({"vmlinuz": kernel(version=0x20B)}, KERNEL_LINE, "speaks boot protocol 2.11; 2.12 is needed"),
+    ({"vmlinuz": kernel(xloadflags=0)}, KERNEL_LINE, "has no 64-bit entry"),
+    ({"vmlinuz": kernel(relocatable=0)}, KERNEL_LINE, "is not relocatable"),
+    ({"vmlinuz": kernel(loadflags=0)}, KERNEL_LINE, "is a zImage"),
+    ({"vmlinuz": kernel(pref=0x1000001)}, KERNEL_LINE, "prefers address 0x1000001"),
+    ({"vmlinuz": kernel(pref=1 << 63)}, KERNEL_LINE, "needs 0x8000000000000000 + 0x200000 bytes"),
+    ({"vmlinuz": kernel(alignment=0)}, KERNEL_LINE, "prefers address 0x1000000 with alignment 0x0"),
+    ({"vmlinuz": kernel(init=0xFFFFFFFF)}, KERNEL_LINE, "needs 0x1000000 + 0xffffffff bytes to unpack itself; the partition has 0x8000000"),
+    ({"initrd": bytes(120 << 20)}, INITRD_LINE, "is 125829120 bytes; between the kernel's end at 0x1200000 and 0x8000000 there is no room"),
+    ({"vmlinuz": kernel(initrd_max=0x11FFFFF)}, INITRD_LINE, "is 5 bytes; between the kernel's end at 0x1200000 and 0x1200000"),
+    ({"vmlinuz": kernel(cmdline=5)}, CMDLINE_LINE, "cmdline: 13 characters; this kernel takes 5"),
+], ids=lambda v: re.sub(r"\W+", "-", v)[:40] if isinstance(v, str) else "")
+def test_bad_linux(changes, line, cause, tmp_path):
+    files = {"vmlinuz": kernel(), "initrd": b"12345", **changes}
+    result, file, _ = build(tmp_path, LINUX, **files)
+    refused(result, file, line, re.compile(r"(^| )" + re.escape(cause)))
+
+
+def test_corrupt_payloads_never_crash_the_tool(tmp_path):
+    rng = random.Random(2)
+    good = {"one.elf": (KIT, elf()), "vmlinuz": (LINUX, kernel(code=bytes(1024)))}
+    (tmp_path / "initrd").write_bytes(b"12345")
+    for name, (yaml, data) in good.items():
+        (tmp_path / "made.yaml").write_text(yaml)
+        for _ in range(60):
+            bad = bytearray(data[:rng.randrange(len(data))] if rng.random() < 0.3 else data)
+            for _ in range(rng.randint(1, 8)):
+                if bad:
+                    start = 0x1F1 if name == "vmlinuz" and len(bad) > 0x264 else 0
+                    bad[rng.randrange(start, min(len(bad), start + 120))] = rng.randrange(256)
+            (tmp_path / name).write_bytes(bad)
+            result = run("build", tmp_path / "made.yaml", "--root", tmp_path, "--out", tmp_path / "out", "--dsdt",
+                         BUILD / "dsdt.aml")
+            assert result.returncode in (0, 1), result.stderr
+            assert result.stderr.count("\n") == result.returncode, result.stderr
+
+
+def test_payload_too_big(tmp_path):
+    big = elf(segments=((0x10000, bytes(2 << 20), 2 << 20, 5),))
+    result, file, _ = build(tmp_path, KIT, one_elf=big)
+    refused(result, file, KIT_LINE, f"{tmp_path}/one.elf: segment 0 needs memory 0x10000 + 0x200000; the partition has 0xfc000 free")
+
+
+def test_output_directory_not_writable(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "made.yaml").write_text(KIT)
+    (tmp_path / "one.elf").write_bytes(elf())
+    result = run("build", tmp_path / "made.yaml", "--root", tmp_path, "--out", tmp_path / "file/out")
+    refused(result, tmp_path / "made.yaml", 1, f"cannot create directory {tmp_path}/file/out: Not a directory")

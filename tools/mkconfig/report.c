@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What each partition may do, in words: the allow lists that the build prints, and the plan as a text table. */
+#include "mkconfig.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LIST_WIDTH 100
+
+const char *rights_text(unsigned rights)
+{
+	return text("%c%c%c", rights & RIGHT_READ ? 'r' : '-', rights & RIGHT_WRITE ? 'w' : '-',
+	            rights & RIGHT_EXEC ? 'x' : '-');
+}
+
+const char *range_text(uint32_t first, uint32_t last)
+{
+	return first == last ? text("0x%x", first) : text("0x%x-0x%x", first, last);
+}
+
+const char *boot_text(const struct plan_partition *x)
+{
+	const struct in_boot *boot = x->in->boot;
+
+	return boot->linux != NULL ? text("Linux %s", boot->linux->kernel) : text("kit %s", boot->kit);
+}
+
+const char *hypercalls_text(const struct config_partition *p)
+{
+	static const char *const calls[] = {"version", "console write", "console read", "counters", "stop"};
+	const char *list = "";
+
+	for (unsigned i = 0; i < LENGTH(calls); i++)
+		if ((p->hypercalls >> i & 1) != 0)
+			list = text("%s%s%s", list, list[0] != '\0' ? ", " : "", calls[i]);
+	return list[0] != '\0' ? list : "none";
+}
+
+const char *ports_text(const struct config_partition *p)
+{
+	const char *list = "";
+
+	for (unsigned i = 0; i < p->port_count; i++)
+		list = text("%s%s%s %s", list, i > 0 ? ", " : "", range_text(p->ports[i].first, p->ports[i].last),
+		            port_names[p->ports[i].kind]);
+	return list[0] != '\0' ? list : "none";
+}
+
+const char *actions_text(const struct config_partition *p, unsigned first, unsigned end)
+{
+	const char *list = "";
+
+	for (unsigned i = first; i < end; i++)
+		list = text("%s%s%s: %s", list, i > first ? ", " : "", error_names[i], action_names[p->action[i]]);
+	return list;
+}
+
+const char *place_text(const struct config_memory *m)
+{
+	return m->hpa != CONFIG_HPA_ANY ? text("fixed at 0x%" PRIx64, m->hpa)
+	                                : text("placed at boot, %s aligned", size_text(m->align));
+}
+
+unsigned count_msrs(const struct config_partition *p, bool passed)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < p->msr_count; i++) {
+		const struct config_msr *m = &p->msrs[i];
+		if (m->read == MSR_DENY && m->write == MSR_DENY)
+			continue;
+		if ((m->read == MSR_PASS || m->write == MSR_PASS) == passed)
+			count += m->last - m->first + 1;
+	}
+	return count;
+}
+
+static void list_features(FILE *out, const struct plan_partition *x)
+{
+	int column = LIST_WIDTH;
+
+	fprintf(out, "  CPUID features, where the CPU has them:");
+	for (unsigned i = 0; i < feature_count; i++) {
+		if (!x->feature_shown[i])
+			continue;
+		if (column >= LIST_WIDTH)
+			column = fprintf(out, "\n   ");
+		column += fprintf(out, " %s", features[i].name);
+	}
+	fprintf(out, "\n  CPUID features hidden:");
+	for (unsigned i = 0; i < feature_count; i++)
+		if (!x->feature_shown[i])
+			fprintf(out, " %s", features[i].name);
+	fprintf(out, "\n");
+}
+
+static void list_msrs(FILE *out, const struct config_partition *p)
+{
+	fprintf(out, "  MSRs; all others give #GP:\n");
+	for (unsigned i = 0; i < p->msr_count; i++) {
+		const struct config_msr *m = &p->msrs[i];
+		const char *name = msr_name(m->first, m->last);
+		fprintf(out, "    %-22s read %-10s write %-10s %s\n", range_text(m->first, m->last), kind_names[m->read],
+		        kind_names[m->write], name != NULL ? name : "");
+	}
+}
+
+void emit_allow(FILE *out, const struct plan *plan)
+{
+	fprintf(
+	    out,
+	    "# What each partition of '%s' may do. Everything else is denied.\n"
+	    "# MSRs: pass: straight to the hardware; value, shadow, real: the core answers, the hardware is not written;\n"
+	    "# other kinds: the core emulates. Ports: unlisted ones read as all ones, writes vanish.\n",
+	    plan->config.name);
+	for (unsigned i = 0; i < plan->config.partition_count; i++) {
+		const struct config_partition *p = &plan->partitions[i];
+		fprintf(out, "\npartition %s\n", p->name);
+		for (unsigned j = 0; j < p->map_count; j++)
+			fprintf(out, "  memory %s %s at 0x%" PRIx64 ", %s\n", plan->memories[p->maps[j].memory].name,
+			        rights_text(p->maps[j].rights), p->maps[j].gpa, size_text(p->maps[j].size));
+		list_features(out, &plan->extra[i]);
+		list_msrs(out, p);
+		fprintf(out, "  ports: %s\n", ports_text(p));
+		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
+		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? "; from user mode too" : "; not from user mode");
+		fprintf(out, "  on error: %s\n", actions_text(p, 0, ERROR_CLASS_COUNT));
+	}
+}
+
+static void plan_memory(FILE *out, const struct plan *plan)
+{
+	uint64_t total = BOARD_RESERVE;
+
+	fprintf(out, "MEMORY            size        place                             mapped by\n");
+	for (unsigned i = 0; i < plan->config.memory_count; i++) {
+		const struct config_memory *m = &plan->memories[i];
+		const char *users = "";
+		for (unsigned j = 0; j < plan->config.partition_count; j++)
+			for (unsigned k = 0; k < plan->partitions[j].map_count; k++) {
+				const struct config_map *map = &plan->partitions[j].maps[k];
+				if (map->memory == i)
+					users = text("%s%s%s %s at 0x%" PRIx64, users, users[0] != '\0' ? ", " : "",
+					             plan->partitions[j].name, rights_text(map->rights), map->gpa);
+			}
+		fprintf(out, "  %-15s %-11s %-33s %s\n", m->name, size_text(m->size), place_text(m), users);
+		total += m->size;
+	}
+	fprintf(out, "  %-15s %s\n  %-15s %s of %s\n", "(reserve)", size_text(BOARD_RESERVE), "(free)",
+	        size_text(plan->board_memory - total), size_text(plan->board_memory));
+}
+
+static void plan_cpus(FILE *out, const struct plan *plan)
+{
+	fprintf(out, "\nCPU  runs\n");
+	for (unsigned i = 0; i < plan->config.cpu_count; i++) {
+		const struct config_cpu *c = &plan->cpus[i];
+		if (c->partition == CONFIG_NONE)
+			fprintf(out, "  %-3u parked\n", i);
+		else
+			fprintf(out, "  %-3u %s, vCPU %u, dedicated\n", i, plan->partitions[c->partition].name, c->vcpu);
+	}
+}
+
+void emit_plan(FILE *out, const struct plan *plan)
+{
+	fprintf(out, "Plan of '%s': %u CPUs, %s, %u partitions\n\n", plan->config.name, plan->config.cpu_count,
+	        size_text(plan->board_memory), plan->config.partition_count);
+	plan_memory(out, plan);
+	plan_cpus(out, plan);
+	fprintf(out, "\nRIGHTS; what is not listed is denied\n");
+	for (unsigned i = 0; i < plan->config.partition_count; i++) {
+		const struct config_partition *p = &plan->partitions[i];
+		fprintf(out, "  %s\n", p->name);
+		fprintf(out, "    boots       %s\n", boot_text(&plan->extra[i]));
+		fprintf(out, "    hypercalls  %s%s\n", hypercalls_text(p),
+		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : "");
+		fprintf(out, "    ports       %s\n", ports_text(p));
+		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true), count_msrs(p, false));
+		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));
+		fprintf(out, "                %s\n", actions_text(p, ERROR_CLASS_COUNT / 2, ERROR_CLASS_COUNT));
+		fprintf(out, "    tables      %u pages of EPT at most\n", plan->extra[i].ept_pages);
+	}
+}
