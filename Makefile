@@ -61,7 +61,7 @@ CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -O2 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
-	-mcmodel=kernel -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables -ffunction-sections \
+	-mcmodel=kernel -mpreferred-stack-boundary=3 -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables -ffunction-sections \
 	-fdata-sections -fmerge-all-constants -ffile-prefix-map=$(CURDIR)=. \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wframe-larger-than=2048 -Werror \
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
@@ -86,3 +86,15 @@ $(CORE_BIN): $(OBJDIR)/core.elf
 include boot/boot.mk
 
 image: $(OBJDIR)/bulkhead.efi
+
+# ---- tests, figures, tools -----------------------------------------------------------------------------------------
+include tests/selfcheck/selfcheck.mk
+include tests/host/host.mk
+
+TEST_CONFIGS := config/demo.yaml $(wildcard tests/system/*.yaml)
+.PHONY: test-images doctor
+# One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.
+test-images: $(BUILD)/mkconfig guest selfcheck
+	@set -e; for c in $(TEST_CONFIGS); do $(MAKE) --no-print-directory CONFIG=$$c image; done
+doctor: selfcheck
+	@tools/doctor

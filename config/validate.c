@@ -124,15 +124,13 @@ static enum config_rule check_memories(const struct config *c, struct config_fau
 {
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		const struct config_memory *m = &c->memories[i];
+		bool fixed = m->hpa != CONFIG_HPA_ANY;
 		if (m->size == 0 || !page_multiple(m->size) || m->size > ADDRESS_LIMIT)
 			return fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, i, CONFIG_NONE);
-		if (m->align < PAGE_SIZE || (m->align & (m->align - 1)) != 0 || m->align > ADDRESS_LIMIT)
+		if (m->align < PAGE_SIZE || (m->align & (m->align - 1)) != 0 || m->align > ADDRESS_LIMIT ||
+		    (fixed && (m->hpa % m->align != 0 || !within(m->hpa, m->size, ADDRESS_LIMIT))))
 			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
-		if (m->hpa == CONFIG_HPA_ANY)
-			continue;
-		if (m->hpa % m->align != 0 || !within(m->hpa, m->size, ADDRESS_LIMIT))
-			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
-		for (unsigned j = 0; j < i; j++) {
+		for (unsigned j = 0; fixed && j < i; j++) {
 			const struct config_memory *n = &c->memories[j];
 			if (n->hpa != CONFIG_HPA_ANY && overlap(m->hpa, m->size, n->hpa, n->size))
 				return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
@@ -317,14 +315,6 @@ static const struct span msr_no_read[] = {
 	{0x802, 0x802}, {0x80d, 0x80d}, {0x830, 0x830}, {0xd90, 0xd90}, {0xda0, 0xda0},
 };
 
-static bool covered(const struct span *list, size_t count, uint32_t msr)
-{
-	for (size_t i = 0; i < count; i++)
-		if (msr >= list[i].first && msr <= list[i].last)
-			return true;
-	return false;
-}
-
 static bool touches(const struct span *list, size_t count, uint32_t first, uint32_t last)
 {
 	for (size_t i = 0; i < count; i++)
@@ -343,12 +333,13 @@ static bool in_bitmaps(uint32_t first, uint32_t last)
 static bool all_writable(uint32_t first, uint32_t last)
 {
 	for (uint32_t msr = first; msr <= last; msr++)
-		if (!covered(msr_write, sizeof msr_write / sizeof msr_write[0], msr))
+		if (!touches(msr_write, sizeof msr_write / sizeof msr_write[0], msr, msr))
 			return false;
 	return true;
 }
 
-/* The kinds that the core implements for one MSR each. */
+/* The kinds that the core implements for one MSR each; and the two that it may read on any CPU, or knows when it may.
+ */
 static bool kind_has_place(unsigned kind, uint32_t first, uint32_t last)
 {
 	static const uint32_t place[MSR_KIND_COUNT] = {
@@ -356,6 +347,8 @@ static bool kind_has_place(unsigned kind, uint32_t first, uint32_t last)
 		[MSR_APIC_ICR] = 0x830, [MSR_APIC_SVR] = 0x80f, [MSR_XSS] = 0xda0,
 	};
 
+	if (kind == MSR_REAL)
+		return first == last && (first == 0x8b || first == 0x10a);
 	return kind < MSR_APIC_BASE || (first == last && first == place[kind]);
 }
 
@@ -380,7 +373,7 @@ static enum config_rule check_msrs(const struct config_partition *p, unsigned pa
 		}
 		if ((m->read == MSR_PASS || m->write == MSR_PASS) && !in_bitmaps(m->first, m->last))
 			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
-		if ((m->read == MSR_PASS || m->read == MSR_REAL) &&
+		if (m->read == MSR_PASS &&
 		    touches(msr_no_read, sizeof msr_no_read / sizeof msr_no_read[0], m->first, m->last))
 			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
 		if (m->write == MSR_PASS && !all_writable(m->first, m->last))
@@ -422,18 +415,18 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 }
 
 #define ALLOW(action) (1u << (action))
+#define ALLOW_END (ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE))
 
 static enum config_rule check_policy(const struct config_partition *p, unsigned partition, struct config_fault *fault)
 {
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
-		[ERROR_TRIPLE_FAULT] = ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_MEMORY] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_MSR] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_PORT] = ALLOW(ACTION_IGNORE) | ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_INSTRUCTION] = ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_INTERRUPT] =
-			ALLOW(ACTION_IGNORE) | ALLOW(ACTION_INJECT) | ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
-		[ERROR_EXIT] = ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE),
+		[ERROR_TRIPLE_FAULT] = ALLOW_END,
+		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* there is nothing to ignore: it would fault again */
+		[ERROR_MSR] = ALLOW_END | ALLOW(ACTION_INJECT),
+		[ERROR_PORT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
+		[ERROR_INSTRUCTION] = ALLOW_END | ALLOW(ACTION_INJECT),
+		[ERROR_INTERRUPT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
+		[ERROR_EXIT] = ALLOW_END,
 		[ERROR_PAYLOAD] = ALLOW(ACTION_STOP),
 	};
 

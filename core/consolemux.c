@@ -234,9 +234,7 @@ static void set_focus(struct mux *m, uint32_t focus)
 {
 	m->previous = m->focus;
 	m->focus = focus;
-	if (m->current == m->previous)
-		m->current = MUX_NONE; /* from here on only its whole lines are shown */
-	m->notice |= MUX_NOTICE_FOCUS;
+	m->notice |= MUX_NOTICE_FOCUS; /* also ends the turn: from here on only whole lines of the previous one */
 }
 
 uint32_t mux_input(struct mux *m, uint8_t byte)

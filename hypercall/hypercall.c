@@ -80,7 +80,7 @@ static call *const calls[BH_CALL_COUNT] = {
 };
 
 /* The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */
-enum exit_action exit_vmcall(struct vcpu *vcpu)
+void exit_vmcall(struct vcpu *vcpu)
 {
 	const uint64_t number = vcpu->regs[REG_RAX];
 	int64_t result;
@@ -92,5 +92,5 @@ enum exit_action exit_vmcall(struct vcpu *vcpu)
 	else
 		result = calls[number](vcpu);
 	vcpu->regs[REG_RAX] = (uint64_t)result;
-	return EXIT_NEXT;
+	skip_instruction();
 }

@@ -36,27 +36,30 @@ static int is_destination(const struct vcpu *vcpu, uint32_t index, uint64_t icr)
 	}
 }
 
-enum exit_action apic_write_icr(struct vcpu *vcpu, uint64_t icr)
+/* Send to one vCPU of the partition. Returns 0 if that is not offered. */
+static int deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t vector)
 {
-	const uint32_t mode = ICR_MODE(icr), vector = icr & ICR_VECTOR;
-	uint32_t found = 0;
-
-	if (mode != ICR_MODE_FIXED && mode != ICR_MODE_LOWEST && mode != ICR_MODE_NMI)
-		return guest_error(vcpu, ERROR_INTERRUPT, VECTOR_GP, "interrupt command", icr);
-	if (mode != ICR_MODE_NMI && vector < 16) /* illegal vector: the APIC would only record it */
-		return EXIT_NEXT;
-	for (uint32_t i = 0; i < vcpu->partition->vcpu_count; i++) {
-		if (!is_destination(vcpu, i, icr) || (mode == ICR_MODE_LOWEST && found))
-			continue;
-		found = 1;
-		if (mode != ICR_MODE_NMI)
-			wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[vcpu->partition->vcpus[i].cpu] << 32 | 1u << 14 | vector);
-		else if (i == vcpu->index)
-			inject_nmi(vcpu);
-		else
-			return guest_error(vcpu, ERROR_INTERRUPT, VECTOR_GP, "NMI to another vCPU", icr);
+	if (mode == ICR_MODE_NMI) {
+		if (target != vcpu->index)
+			return 0;
+		inject_nmi(vcpu);
+	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
+		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[vcpu->partition->vcpus[target].cpu] << 32 | 1u << 14 | vector);
 	}
-	if (!found)
-		return guest_error(vcpu, ERROR_INTERRUPT, VECTOR_GP, "interrupt command to a foreign CPU", icr);
-	return EXIT_NEXT;
+	return 1;
+}
+
+void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
+{
+	const uint32_t mode = ICR_MODE(icr);
+	const int offered = mode == ICR_MODE_FIXED || mode == ICR_MODE_LOWEST || mode == ICR_MODE_NMI;
+	uint32_t delivered = 0;
+
+	for (uint32_t i = 0; offered && i < vcpu->partition->vcpu_count; i++)
+		if (is_destination(vcpu, i, icr) && !(mode == ICR_MODE_LOWEST && delivered))
+			delivered += (uint32_t)deliver(vcpu, i, mode, icr & ICR_VECTOR);
+	if (delivered || (offered && ICR_SHORTHAND(icr))) /* "all but self" may be nobody */
+		skip_instruction();
+	else
+		guest_error_skip(vcpu, ERROR_INTERRUPT, VECTOR_GP, "interrupt command", icr);
 }

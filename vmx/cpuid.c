@@ -5,12 +5,10 @@
 #include "core/x86.h"
 #include "exit.h"
 
-static const struct config_cpuid_index *find(const struct config_partition *p, uint32_t leaf)
+static const struct config_cpuid_index *find_other(const struct config_partition *p, uint32_t leaf)
 {
 	static const struct config_cpuid_index hidden;
 
-	if (leaf < CONFIG_CPUID_BASIC)
-		return &p->basic[leaf];
 	if (leaf - 0x80000000u < CONFIG_CPUID_EXTENDED)
 		return &p->extended[leaf - 0x80000000u];
 	if (leaf - 0x40000000u < CONFIG_CPUID_HYPER)
@@ -20,18 +18,24 @@ static const struct config_cpuid_index *find(const struct config_partition *p, u
 	return &hidden;
 }
 
-uint32_t *vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+static inline uint32_t *look_up(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-	const struct config_cpuid_index *index = find(vcpu->partition, leaf);
+	const struct config_partition *p = vcpu->partition;
+	const struct config_cpuid_index *index = leaf < CONFIG_CPUID_BASIC ? &p->basic[leaf] : find_other(p, leaf);
 
 	if (index->any_subleaf)
 		subleaf = 0;
 	return subleaf < index->count ? vcpu->cpuid[index->first + subleaf] : 0;
 }
 
-enum exit_action exit_cpuid(struct vcpu *vcpu)
+uint32_t *vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
-	const uint32_t *answer = vcpu_cpuid(vcpu, (uint32_t)vcpu->regs[REG_RAX], (uint32_t)vcpu->regs[REG_RCX]);
+	return look_up(vcpu, leaf, subleaf);
+}
+
+void exit_cpuid(struct vcpu *vcpu)
+{
+	const uint32_t *answer = look_up(vcpu, (uint32_t)vcpu->regs[REG_RAX], (uint32_t)vcpu->regs[REG_RCX]);
 	static const uint32_t zeros[4];
 
 	if (!answer)
@@ -40,7 +44,7 @@ enum exit_action exit_cpuid(struct vcpu *vcpu)
 	vcpu->regs[REG_RBX] = answer[1];
 	vcpu->regs[REG_RCX] = answer[2];
 	vcpu->regs[REG_RDX] = answer[3];
-	return EXIT_NEXT;
+	skip_instruction();
 }
 
 /* Frequencies the CPU may not tell itself: leaf 15h as 1 MHz * (kHz / 1000), leaf 16h in MHz. */

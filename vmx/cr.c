@@ -57,7 +57,7 @@ static int switch_paging(struct vcpu *vcpu, uint64_t new)
 	return 1;
 }
 
-static enum exit_action write_guest_cr0(struct vcpu *vcpu, uint64_t new)
+static void write_guest_cr0(struct vcpu *vcpu, uint64_t new)
 {
 	const uint64_t old = vmread(VMCS_GUEST_CR0);
 
@@ -70,13 +70,13 @@ static enum exit_action write_guest_cr0(struct vcpu *vcpu, uint64_t new)
 	vmwrite(VMCS_CTRL_CR0_SHADOW, (new & CR0_DEFINED) | CR0_ET);
 	/* A guest that turns its caches off would run root mode uncached: CD and NW are shown to it and never set. */
 	vmwrite(VMCS_GUEST_CR0, ((new & CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
-	return EXIT_NEXT;
+	skip_instruction();
+	return;
 fault:
 	inject_exception(vcpu, VECTOR_GP, 0);
-	return EXIT_RESUME;
 }
 
-static enum exit_action write_guest_cr4(struct vcpu *vcpu, uint64_t new)
+static void write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 {
 	const uint64_t owned = ~vcpu->cr4_allowed | CR4_HOST_OWNED;
 	const uint64_t old = (vmread(VMCS_CTRL_CR4_SHADOW) & owned) | (vmread(VMCS_GUEST_CR4) & ~owned);
@@ -97,14 +97,14 @@ static enum exit_action write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 		vmx_failed("INVVPID", vcpu_vpid(vcpu));
 	if ((c1 = vcpu_cpuid(vcpu, 1, 0)))
 		c1[2] = new & CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
-	return EXIT_NEXT;
+	skip_instruction();
+	return;
 fault:
 	inject_exception(vcpu, VECTOR_GP, 0);
-	return EXIT_RESUME;
 }
 
 /* Qualification: SDM Vol. 3C, table 28-3. CR3 and CR8 do not exit; CLTS, LMSW and reads touch no masked bit. */
-enum exit_action exit_cr_access(struct vcpu *vcpu)
+void exit_cr_access(struct vcpu *vcpu)
 {
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 	const uint32_t reg = qualification >> 8 & 0xf;
@@ -112,11 +112,13 @@ enum exit_action exit_cr_access(struct vcpu *vcpu)
 
 	switch (qualification & 0x3f) { /* register number, and access type 0: MOV to it */
 	case 0:
-		return write_guest_cr0(vcpu, value);
+		write_guest_cr0(vcpu, value);
+		break;
 	case 4:
-		return write_guest_cr4(vcpu, value);
+		write_guest_cr4(vcpu, value);
+		break;
 	default:
-		return guest_error(vcpu, ERROR_EXIT, VECTOR_UD, "control register access", qualification);
+		guest_error_skip(vcpu, ERROR_EXIT, VECTOR_UD, "control register access", qualification);
 	}
 }
 
@@ -132,21 +134,21 @@ static int xcr0_is_valid(uint64_t value, uint64_t allowed)
 	return !(value & avx512) || ((value & avx512) == avx512 && value & 4);
 }
 
-enum exit_action exit_xsetbv(struct vcpu *vcpu)
+void exit_xsetbv(struct vcpu *vcpu)
 {
 	const uint64_t value = vcpu->regs[REG_RDX] << 32 | (uint32_t)vcpu->regs[REG_RAX];
 	uint32_t *c;
 
 	if ((uint32_t)vcpu->regs[REG_RCX] || !xcr0_is_valid(value, vcpu->xcr0_allowed)) {
 		inject_exception(vcpu, VECTOR_GP, 0);
-		return EXIT_RESUME;
+		return;
 	}
 	xsetbv0(value);
 	if ((c = vcpu_cpuid(vcpu, 0xd, 0)))
 		c[1] = cpuid(0xd, 0).r[1];
 	if ((c = vcpu_cpuid(vcpu, 0xd, 1)))
 		c[1] = cpuid(0xd, 1).r[1];
-	return EXIT_NEXT;
+	skip_instruction();
 }
 
 /* CR4 bits that some visible feature brings (config/features.def). */

@@ -71,15 +71,14 @@ void inject_nmi(struct vcpu *vcpu)
 	vcpu->nmi_pending = 1;
 }
 
-enum exit_action exit_nmi_window(struct vcpu *vcpu)
+void exit_nmi_window(struct vcpu *vcpu)
 {
 	nmi_window(vcpu, 0);
 	vcpu->nmi_pending = 0;
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_NMI | 2);
-	return EXIT_RESUME;
 }
 
-enum exit_action guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
+int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
 {
 	const uint8_t action = vcpu->partition->action[class];
 	const uint64_t count = ++vcpu->forbidden[class];
@@ -89,10 +88,10 @@ enum exit_action guest_error(struct vcpu *vcpu, enum error_class class, uint32_t
 		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
 	switch (action) {
 	case ACTION_IGNORE:
-		return EXIT_NEXT;
+		return 1;
 	case ACTION_INJECT:
 		inject_exception(vcpu, vector, 0);
-		return EXIT_RESUME;
+		return 0;
 	case ACTION_HALT_MACHINE:
 		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
 	default:

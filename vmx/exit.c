@@ -8,14 +8,7 @@
 #include "core/x86.h"
 #include "vmx.h"
 
-/* Behind the instruction that caused this exit. A single step over it traps like one over any other
- * (SDM Vol. 3C, 27.3.1.5: BS goes with TF); blocking by STI or MOV SS may then last one instruction longer, which no guest can tell. */
-static void skip_instruction(void)
-{
-	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-	if (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
-}
+_Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132, "vmx/exit.asm");
 
 static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 {
@@ -31,13 +24,12 @@ void console_follow_up(struct vcpu *vcpu)
 		arm_preemption(vcpu, (uint32_t)(tsc_khz >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT)));
 }
 
-static enum exit_action exit_preemption_timer(struct vcpu *vcpu)
+static void exit_preemption_timer(struct vcpu *vcpu)
 {
 	panic_check();
 	vcpu->preemption_armed = 0;
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
 	console_follow_up(vcpu);
-	return EXIT_RESUME;
 }
 
 /* An IRET that faulted had ended NMI blocking already: it must be as if it had not run (28.2.3). */
@@ -51,14 +43,14 @@ static void restore_nmi_blocking(uint32_t was_iret)
  * NMI: the core's attention. #DB and #AC are intercepted because a guest can make their delivery raise them
  * again for ever, with no instruction boundary at which an NMI could get in; they go back to the guest. #MC ends the machine.
  */
-static enum exit_action exit_exception_or_nmi(struct vcpu *vcpu)
+static void exit_exception_or_nmi(struct vcpu *vcpu)
 {
 	const uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO), vector = info & INTERRUPTION_VECTOR;
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 
 	if ((info & INTERRUPTION_TYPE) == INTERRUPTION_NMI) {
 		panic_check();
-		return EXIT_RESUME;
+		return;
 	}
 	restore_nmi_blocking(info & INTERRUPTION_NMI_UNBLOCKING);
 	switch (vector) {
@@ -67,21 +59,21 @@ static enum exit_action exit_exception_or_nmi(struct vcpu *vcpu)
 		if (qualification & 1u << 13)
 			vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~(1ull << 13));
 		inject_exception(vcpu, VECTOR_DB, 0);
-		return EXIT_RESUME;
+		return;
 	case VECTOR_AC:
 		inject_exception(vcpu, VECTOR_AC, (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_ERROR));
-		return EXIT_RESUME;
+		return;
 	default:
 		panic("machine check or unexpected exception in a guest, interruption information %x", info);
 	}
 }
 
-static enum exit_action exit_triple_fault(struct vcpu *vcpu)
+static void exit_triple_fault(struct vcpu *vcpu)
 {
-	return guest_error(vcpu, ERROR_TRIPLE_FAULT, 0, "shutdown, cr3", vmread(VMCS_GUEST_CR3));
+	guest_error_skip(vcpu, ERROR_TRIPLE_FAULT, 0, "shutdown, cr3", vmread(VMCS_GUEST_CR3));
 }
 
-static enum exit_action exit_ept_violation(struct vcpu *vcpu)
+static void exit_ept_violation(struct vcpu *vcpu)
 {
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 	const char *what = qualification & EPT_VIOLATION_WRITE ? "write to guest-physical" :
@@ -89,37 +81,36 @@ static enum exit_action exit_ept_violation(struct vcpu *vcpu)
 	                                                         "read of guest-physical";
 
 	restore_nmi_blocking(qualification & EPT_VIOLATION_NMI_UNBLOCKING);
-	return guest_error(vcpu, ERROR_MEMORY, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+	guest_error_skip(vcpu, ERROR_MEMORY, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 }
 
-static enum exit_action exit_ept_misconfiguration(struct vcpu *vcpu)
+static void exit_ept_misconfiguration(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	panic("EPT misconfiguration at guest-physical %lx", vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 }
 
 /* Caches are shared with the neighbours: WBINVD would flush theirs, INVD would lose their data. Nothing to do for memory that is coherent. */
-static enum exit_action exit_nothing(struct vcpu *vcpu)
+static void exit_nothing(struct vcpu *vcpu)
 {
 	(void)vcpu;
-	return EXIT_NEXT;
+	skip_instruction();
 }
 
 /* Instructions that do not exist in this guest: VMX, SMX, MONITOR and MWAIT, SGX. CPUID hides them. */
-static enum exit_action exit_undefined(struct vcpu *vcpu)
+static void exit_undefined(struct vcpu *vcpu)
 {
-	return guest_error(vcpu, ERROR_INSTRUCTION, VECTOR_UD, "instruction, exit reason", vmread(VMCS_EXIT_REASON));
+	guest_error_skip(vcpu, ERROR_INSTRUCTION, VECTOR_UD, "instruction, exit reason", vmread(VMCS_EXIT_REASON));
 }
 
-static enum exit_action exit_rdpmc(struct vcpu *vcpu)
+static void exit_rdpmc(struct vcpu *vcpu)
 {
 	inject_exception(vcpu, VECTOR_GP, 0); /* as a CPU without that counter */
-	return EXIT_RESUME;
 }
 
-static enum exit_action exit_unknown(struct vcpu *vcpu)
+static void exit_unknown(struct vcpu *vcpu)
 {
-	return guest_error(vcpu, ERROR_EXIT, VECTOR_UD, "VM exit, reason", vmread(VMCS_EXIT_REASON));
+	guest_error_skip(vcpu, ERROR_EXIT, VECTOR_UD, "VM exit, reason", vmread(VMCS_EXIT_REASON));
 }
 
 static exit_handler *const handlers[EXIT_REASONS_COUNTED] = {
@@ -159,6 +150,51 @@ static exit_handler *const handlers[EXIT_REASONS_COUNTED] = {
 	[EXIT_REASON_VMFUNC] = exit_undefined,
 	[EXIT_REASON_ENCLS] = exit_undefined,
 	[EXIT_REASON_PCONFIG] = exit_undefined,
+	/* Never switched on, or of no use to a guest; a gap in the SDM's numbers is one too. */
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = exit_unknown,
+	[EXIT_REASON_IO_SMI] = exit_unknown,
+	[EXIT_REASON_OTHER_SMI] = exit_unknown,
+	[EXIT_REASON_INTERRUPT_WINDOW] = exit_unknown,
+	[EXIT_REASON_HLT] = exit_unknown,
+	[EXIT_REASON_INVLPG] = exit_unknown,
+	[EXIT_REASON_RDTSC] = exit_unknown,
+	[EXIT_REASON_RSM] = exit_unknown,
+	[EXIT_REASON_MOV_DR] = exit_unknown,
+	[EXIT_REASON_ENTRY_GUEST_STATE] = exit_unknown,
+	[EXIT_REASON_ENTRY_MSR_LOADING] = exit_unknown,
+	[EXIT_REASON_MONITOR_TRAP_FLAG] = exit_unknown,
+	[EXIT_REASON_PAUSE] = exit_unknown,
+	[EXIT_REASON_ENTRY_MACHINE_CHECK] = exit_unknown,
+	[EXIT_REASON_TPR_BELOW_THRESHOLD] = exit_unknown,
+	[EXIT_REASON_APIC_ACCESS] = exit_unknown,
+	[EXIT_REASON_VIRTUALIZED_EOI] = exit_unknown,
+	[EXIT_REASON_GDTR_IDTR_ACCESS] = exit_unknown,
+	[EXIT_REASON_LDTR_TR_ACCESS] = exit_unknown,
+	[EXIT_REASON_RDTSCP] = exit_unknown,
+	[EXIT_REASON_APIC_WRITE] = exit_unknown,
+	[EXIT_REASON_RDRAND] = exit_unknown,
+	[EXIT_REASON_INVPCID] = exit_unknown,
+	[EXIT_REASON_RDSEED] = exit_unknown,
+	[EXIT_REASON_PML_FULL] = exit_unknown,
+	[EXIT_REASON_XSAVES] = exit_unknown,
+	[EXIT_REASON_XRSTORS] = exit_unknown,
+	[EXIT_REASON_SPP_EVENT] = exit_unknown,
+	[EXIT_REASON_UMWAIT] = exit_unknown,
+	[EXIT_REASON_TPAUSE] = exit_unknown,
+	[EXIT_REASON_LOADIWKEY] = exit_unknown,
+	[EXIT_REASON_ENCLV] = exit_unknown,
+	[EXIT_REASON_ENQCMD_PASID] = exit_unknown,
+	[EXIT_REASON_ENQCMDS_PASID] = exit_unknown,
+	[EXIT_REASON_BUS_LOCK] = exit_unknown,
+	[EXIT_REASON_INSTRUCTION_TIMEOUT] = exit_unknown,
+	[EXIT_REASON_SEAMCALL] = exit_unknown,
+	[EXIT_REASON_TDCALL] = exit_unknown,
+	[EXIT_REASON_RDMSRLIST] = exit_unknown,
+	[EXIT_REASON_WRMSRLIST] = exit_unknown,
+	[35] = exit_unknown,
+	[38] = exit_unknown,
+	[42] = exit_unknown,
+	[71] = exit_unknown,
 };
 
 /* The CPU refused the guest's state. A guest may have brought it about (a RIP beyond its code segment,
@@ -171,24 +207,22 @@ static void entry_failed(struct vcpu *vcpu, uint32_t reason)
 	vcpu_stop(vcpu, "its state cannot be entered");
 }
 
-struct vcpu *vmx_exit(struct vcpu *vcpu)
+/* A failed entry, or a reason that came with a newer CPU. Out of the way of the others. */
+static __attribute__((noinline)) void exit_not_counted(struct vcpu *vcpu, uint32_t reason)
 {
-	const uint64_t start = rdtsc();
-	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
-	exit_handler *handler = exit_unknown;
-	uint64_t spent;
-
-	if (__builtin_expect(reason & EXIT_REASON_ENTRY_FAILURE, 0))
+	if (reason & EXIT_REASON_ENTRY_FAILURE)
 		entry_failed(vcpu, reason);
+	exit_unknown(vcpu);
+}
+
+void vmx_exit(struct vcpu *vcpu)
+{
+	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+
 	if (__builtin_expect(reason < EXIT_REASONS_COUNTED, 1)) {
 		vcpu->count[reason]++;
-		if (handlers[reason])
-			handler = handlers[reason];
+		handlers[reason](vcpu);
+	} else {
+		exit_not_counted(vcpu, reason);
 	}
-	if (handler(vcpu) == EXIT_NEXT)
-		skip_instruction();
-	spent = rdtsc() - start;
-	if (spent > vcpu->worst)
-		vcpu->worst = spent;
-	return vcpu;
 }

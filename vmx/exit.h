@@ -8,9 +8,23 @@
 
 #include <stdint.h>
 
+#include "core/x86.h"
 #include "vcpu.h"
+#include "vmx.h"
 
-typedef enum exit_action exit_handler(struct vcpu *vcpu);
+/* A handler sees to it that the guest can be entered again: behind the instruction (skip_instruction), with an event to take
+ * (inject_*), or just as it is. */
+typedef void exit_handler(struct vcpu *vcpu);
+
+/* Go on behind the instruction that caused this exit. */
+static inline void skip_instruction(void)
+{
+	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+	/* A single step over it traps like one over any other: BS goes with TF (SDM Vol. 3C, 27.3.1.5). Blocking by STI or MOV SS
+	 * may then last one instruction longer, which no guest can tell. */
+	if (__builtin_expect((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
 
 exit_handler exit_cpuid;  /* vmx/cpuid.c */
 exit_handler exit_rdmsr;  /* vmx/msr.c */
@@ -48,12 +62,20 @@ exit_handler exit_nmi_window;
 
 /*
  * A guest did what it must not. Counts it, reports the first few of a class, and does what the partition's table says: ignore
- * (go on behind the instruction), inject `vector` (error code 0), stop, or halt the machine. `what` and `detail` are for the report.
+ * (returns 1: the caller goes on behind the instruction), inject `vector` with error code 0 (returns 0), stop, or halt the machine.
+ * `what` and `detail` are for the report.
  */
-enum exit_action guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail);
+int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail);
+
+/* The same for an instruction: skipped if it is to be ignored. */
+static inline void guest_error_skip(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
+{
+	if (guest_error(vcpu, class, vector, what, detail))
+		skip_instruction();
+}
 
 /* Write to the interrupt command register (vmx/apic.c): only what stays in the partition. */
-enum exit_action apic_write_icr(struct vcpu *vcpu, uint64_t value);
+void apic_write_icr(struct vcpu *vcpu, uint64_t value);
 
 /* The emulated 16550A: register 0 to 7 (vmx/uart.c). */
 uint8_t uart_read(struct vcpu *vcpu, uint32_t reg);
@@ -62,7 +84,8 @@ void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value);
 /* Keep an eye on the console's output for a guest that may not come back soon. */
 void console_follow_up(struct vcpu *vcpu);
 
-/* vmx/exit.asm calls this at each exit; returns the vCPU to enter. */
-struct vcpu *vmx_exit(struct vcpu *vcpu);
+/* vmx/exit.asm calls this at each exit, with the guest's registers in vcpu->regs; the guest is entered again when it returns.
+ * Of the registers, handlers change RAX, RCX, RDX and RBX at most. */
+void vmx_exit(struct vcpu *vcpu);
 
 #endif

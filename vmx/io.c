@@ -27,7 +27,7 @@ void vcpu_init_io_bitmap(struct vcpu *vcpu)
 }
 
 /* Byte-wide devices; a wider access to them reads as nothing there. */
-static enum exit_action input(struct vcpu *vcpu, const struct config_port *p, uint32_t port, uint32_t size)
+static void input(struct vcpu *vcpu, const struct config_port *p, uint32_t port, uint32_t size)
 {
 	const uint32_t ones = 0xffffffffu >> (32 - 8 * size);
 	uint32_t value = ones;
@@ -36,10 +36,9 @@ static enum exit_action input(struct vcpu *vcpu, const struct config_port *p, ui
 		value = uart_read(vcpu, port - p->first);
 	/* A 32-bit result clears the upper half of RAX, narrower ones leave the rest alone. */
 	vcpu->regs[REG_RAX] = size == 4 ? value : (vcpu->regs[REG_RAX] & ~(uint64_t)ones) | value;
-	return EXIT_NEXT;
 }
 
-static enum exit_action output(struct vcpu *vcpu, const struct config_port *p, uint32_t port, uint8_t value)
+static void output(struct vcpu *vcpu, const struct config_port *p, uint32_t port, uint8_t value)
 {
 	switch (p ? p->kind : PORT_NONE) {
 	case PORT_UART:
@@ -56,10 +55,9 @@ static enum exit_action output(struct vcpu *vcpu, const struct config_port *p, u
 	default:
 		break;
 	}
-	return EXIT_NEXT;
 }
 
-enum exit_action exit_io(struct vcpu *vcpu)
+void exit_io(struct vcpu *vcpu)
 {
 	const uint32_t qualification = (uint32_t)vmread(VMCS_EXIT_QUALIFICATION), port = qualification >> 16;
 	const uint32_t size = (qualification & 7) + 1;
@@ -67,11 +65,13 @@ enum exit_action exit_io(struct vcpu *vcpu)
 
 	if (qualification & IO_STRING) { /* would need the guest's memory: no emulated device needs it */
 		inject_exception(vcpu, VECTOR_GP, 0);
-		return EXIT_RESUME;
+		return;
 	}
-	if (!p && guest_error(vcpu, ERROR_PORT, VECTOR_GP, qualification & IO_IN ? "IN" : "OUT", port) == EXIT_RESUME)
-		return EXIT_RESUME;
+	if (!p && !guest_error(vcpu, ERROR_PORT, VECTOR_GP, qualification & IO_IN ? "IN" : "OUT", port))
+		return;
 	if (qualification & IO_IN)
-		return input(vcpu, p, port, size);
-	return output(vcpu, p, port, (uint8_t)vcpu->regs[REG_RAX]);
+		input(vcpu, p, port, size);
+	else
+		output(vcpu, p, port, (uint8_t)vcpu->regs[REG_RAX]);
+	skip_instruction();
 }

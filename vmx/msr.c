@@ -8,15 +8,23 @@
 #define HIGH_MSRS 0xc0000000u
 #define BITMAP_MSRS 0x2000u
 
-/* The table is sorted by `first`. Bounded by its length, which halves. */
-static const struct config_msr *find(const struct config_partition *p, uint32_t msr)
+static uint32_t hash(uint32_t msr)
 {
-	uint32_t low = 0, high = p->msr_count;
+	return (msr ^ msr >> 8) & 0xff;
+}
 
+/* The table is sorted by `first`. The hint mostly hits; else a search, bounded by the table's length, which halves. */
+static const struct config_msr *find(const struct vcpu *vcpu, uint32_t msr)
+{
+	const struct config_msr *m = &vcpu->partition->msrs[vcpu->msr_slot[hash(msr)]];
+	uint32_t low = 0, high = vcpu->partition->msr_count;
+
+	if (msr - m->first <= m->last - m->first)
+		return m;
 	while (low < high) {
 		const uint32_t middle = (low + high) / 2;
-		const struct config_msr *m = &p->msrs[middle];
 
+		m = &vcpu->partition->msrs[middle];
 		if (msr < m->first)
 			high = middle;
 		else if (msr > m->last)
@@ -45,6 +53,8 @@ void vcpu_init_msr_bitmap(struct vcpu *vcpu)
 		const struct config_msr *m = &p->msrs[i];
 
 		for (uint32_t msr = m->first; msr - m->first <= m->last - m->first; msr++) {
+			if (m->read > MSR_PASS || m->write > MSR_PASS) /* others exit only as errors */
+				vcpu->msr_slot[hash(msr)] = (uint8_t)i;
 			if (m->read == MSR_PASS)
 				bitmap_allow(vcpu->msr_bitmap, msr, 0);
 			if (m->write == MSR_PASS)
@@ -55,16 +65,20 @@ void vcpu_init_msr_bitmap(struct vcpu *vcpu)
 	}
 }
 
-static enum exit_action denied(struct vcpu *vcpu, const char *what, uint32_t msr)
+static void denied(struct vcpu *vcpu, const char *what, uint32_t msr)
 {
-	return guest_error(vcpu, ERROR_MSR, VECTOR_GP, what, msr);
+	guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, what, msr);
 }
 
-enum exit_action exit_rdmsr(struct vcpu *vcpu)
+static uint64_t apic_base(const struct vcpu *vcpu)
+{
+	return 0xfee00000u | APIC_BASE_ENABLE | APIC_BASE_EXTD | (vcpu->index ? 0 : APIC_BASE_BSP);
+}
+
+void exit_rdmsr(struct vcpu *vcpu)
 {
 	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
-	const struct config_msr *m = find(vcpu->partition, msr);
-	const uint32_t apic_id = vcpu->partition->vcpus[vcpu->index].apic_id;
+	const struct config_msr *m = find(vcpu, msr);
 	uint64_t value;
 
 	switch (m ? m->read : MSR_DENY) {
@@ -78,67 +92,80 @@ enum exit_action exit_rdmsr(struct vcpu *vcpu)
 		value = (rdmsr(msr) & m->mask) | m->value;
 		break;
 	case MSR_APIC_BASE:
-		value = 0xfee00000u | APIC_BASE_ENABLE | APIC_BASE_EXTD | (vcpu->index ? 0 : APIC_BASE_BSP);
+		value = apic_base(vcpu);
 		break;
 	case MSR_APIC_ID:
-		value = apic_id;
+		value = vcpu->partition->vcpus[vcpu->index].apic_id;
 		break;
 	case MSR_APIC_LDR: /* logical x2APIC ID: cluster and a bit in it (Vol. 3A, 11.12.10.2) */
-		value = (apic_id & ~0xfull) << 12 | 1u << (apic_id & 0xf);
+		value = vcpu->partition->vcpus[vcpu->index].apic_id;
+		value = (value & ~0xfull) << 12 | 1u << (value & 0xf);
 		break;
 	case MSR_APIC_SVR:
 	case MSR_XSS:
 		value = rdmsr(msr);
 		break;
 	default:
-		return denied(vcpu, "RDMSR", msr);
+		denied(vcpu, "RDMSR", msr);
+		return;
 	}
 	vcpu->regs[REG_RAX] = (uint32_t)value;
 	vcpu->regs[REG_RDX] = value >> 32;
-	return EXIT_NEXT;
+	skip_instruction();
 }
 
-/* Subset of what leaf 0Dh shows; the size of the compacted area changes with it. */
-static enum exit_action write_xss(struct vcpu *vcpu, uint64_t value)
+/* Subset of what leaf 0Dh shows; the size of the compacted area changes with it. Returns 0 if it is not. */
+static int write_xss(struct vcpu *vcpu, uint64_t value)
 {
 	uint32_t *c = vcpu_cpuid(vcpu, 0xd, 1);
 
 	if (!c || value & ~((uint64_t)c[3] << 32 | c[2]))
-		return denied(vcpu, "WRMSR", MSR_IA32_XSS);
+		return 0;
 	wrmsr(MSR_IA32_XSS, value);
 	c[1] = cpuid(0xd, 1).r[1];
-	return EXIT_NEXT;
+	return 1;
 }
 
-enum exit_action exit_wrmsr(struct vcpu *vcpu)
+static void write_shadow(struct vcpu *vcpu, const struct config_msr *m, uint32_t msr, uint64_t value)
+{
+	uint64_t *shadow = &vcpu->msr_shadow[m->shadow + (msr - m->first)];
+
+	*shadow = (*shadow & ~m->mask) | (value & m->mask);
+}
+
+void exit_wrmsr(struct vcpu *vcpu)
 {
 	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
 	const uint64_t value = vcpu->regs[REG_RDX] << 32 | (uint32_t)vcpu->regs[REG_RAX];
-	const struct config_msr *m = find(vcpu->partition, msr);
-	uint64_t *shadow;
+	const struct config_msr *m = find(vcpu, msr);
+	int right = 1;
 
 	switch (m ? m->write : MSR_DENY) {
 	case MSR_VALUE:
 	case MSR_REAL:
-		return EXIT_NEXT;
+		break;
 	case MSR_SHADOW:
-		shadow = &vcpu->msr_shadow[m->shadow + (msr - m->first)];
-		*shadow = (*shadow & ~m->mask) | (value & m->mask);
-		return EXIT_NEXT;
+		write_shadow(vcpu, m, msr, value);
+		break;
 	case MSR_APIC_BASE:
-		if (value != (0xfee00000u | APIC_BASE_ENABLE | APIC_BASE_EXTD | (vcpu->index ? 0 : APIC_BASE_BSP)))
-			return denied(vcpu, "WRMSR", msr);
-		return EXIT_NEXT;
+		right = value == apic_base(vcpu);
+		break;
 	case MSR_APIC_ICR:
-		return apic_write_icr(vcpu, value);
-	case MSR_APIC_SVR: /* vector and software enable; EOI-broadcast suppression is not ours to give */
-		if (value & ~0x1ffull)
-			return denied(vcpu, "WRMSR", msr);
-		wrmsr(MSR_X2APIC_SVR, value);
-		return EXIT_NEXT;
+		apic_write_icr(vcpu, value);
+		return;
+	case MSR_APIC_SVR: /* vector and software enable; suppression of EOI broadcasts is not ours to give */
+		right = !(value & ~0x1ffull);
+		if (right)
+			wrmsr(MSR_X2APIC_SVR, value);
+		break;
 	case MSR_XSS:
-		return write_xss(vcpu, value);
+		right = write_xss(vcpu, value);
+		break;
 	default:
-		return denied(vcpu, "WRMSR", msr);
+		right = 0;
 	}
+	if (right)
+		skip_instruction();
+	else
+		denied(vcpu, "WRMSR", msr);
 }

@@ -198,7 +198,7 @@ void vcpu_stop(struct vcpu *vcpu, const char *why)
 {
 	vcpu->state = VCPU_STOPPED;
 	cpu_quiet_apic();
-	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %lu ticks\n", vcpu->partition->name,
+	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %u ticks\n", vcpu->partition->name,
 	      vcpu->index, why, vcpu_exits(vcpu), vcpu->worst);
 	this_cpu->running = 0;
 	if (vmclear(cpu_phys(vcpu->vmcs)))

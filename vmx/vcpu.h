@@ -24,9 +24,10 @@ enum vcpu_state { VCPU_OFF, VCPU_RUNNING, VCPU_STOPPED };
 
 struct vcpu {
 	uint64_t regs[REG_COUNT]; /* first: the exit path pushes them here. RSP is in the VMCS */
+	uint32_t start;           /* low half of the TSC at the last exit */
+	uint32_t worst;           /* longest stay in root mode, TSC ticks */
 	const struct config_partition *partition;
 	uint64_t count[EXIT_REASONS_COUNTED]; /* exits by basic reason */
-	uint64_t worst;           /* longest stay in root mode, TSC ticks */
 	uint64_t entered;         /* TSC at the first entry */
 	uint64_t forbidden[ERROR_CLASS_COUNT];
 	uint64_t cr4_allowed;     /* CR4 bits that the visible features bring */
@@ -35,6 +36,7 @@ struct vcpu {
 	uint32_t cpuid[CONFIG_CPUID_MAX][4]; /* answers, by index as in partition->cpuid */
 	uint32_t pin_controls;    /* without the preemption timer: the NMI handler writes this and that bit */
 	uint32_t proc_controls;
+	uint8_t msr_slot[256];    /* by a hash of the MSR's number: where it stands in partition->msrs, as a hint */
 	uint32_t nmi_pending;     /* an NMI for the guest itself waits to be injected */
 	uint16_t partition_index, index; /* index: in partition->vcpus */
 	uint8_t preemption_armed;
@@ -43,13 +45,6 @@ struct vcpu {
 	uint8_t vmcs[4096] __attribute__((aligned(4096)));
 	uint8_t msr_bitmap[4096];
 	uint8_t io_bitmap[8192];
-};
-
-/* What the exit dispatcher does after a handler (vmx/exit.c). */
-enum exit_action {
-	EXIT_RESUME, /* enter again as it is */
-	EXIT_NEXT,   /* the instruction is done: go on behind it */
-	EXIT_STOP,   /* the partition's vCPU does not run again */
 };
 
 /*

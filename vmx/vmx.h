@@ -65,9 +65,8 @@ VMX_INVALIDATE_INSTRUCTION(invept)
 VMX_INVALIDATE_INSTRUCTION(invvpid)
 #endif
 
-/* vmx/exit.asm: load the guest's registers and enter; do not return. On failure of the instruction they call vmx_failed. */
+/* vmx/exit.asm: load the guest's registers and enter for the first time. If the instruction fails: vmx_failed. */
 _Noreturn void vmx_launch(struct vcpu *vcpu);
-_Noreturn void vmx_resume(struct vcpu *vcpu);
 void vmx_exit_entry(void); /* HOST_RIP */
 
 #endif

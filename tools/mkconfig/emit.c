@@ -2,9 +2,8 @@
 /* The tables as C: config.c to compile, config_sizes.h to size arrays with. Written to be read. */
 #include "mkconfig.h"
 
-#include "../../core/sha256.h"
-
 #include <inttypes.h>
+#include <string.h>
 
 static const char *const kind_constants[MSR_KIND_COUNT] = {
 	[MSR_DENY] = "MSR_DENY",         [MSR_PASS] = "MSR_PASS",         [MSR_VALUE] = "MSR_VALUE",
@@ -85,33 +84,85 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 	fprintf(out, "};\n");
 }
 
-static void emit_rights(FILE *out, const struct plan *plan, unsigned index)
-{
-	const struct config_partition *p = &plan->partitions[index];
+/* A list that several partitions may have in common: printed once, by the name it got first. */
+struct list {
+	char *rows;
+	size_t size;
+	const char *name;
+};
 
-	fprintf(out, "\nstatic const struct config_cpuid p%u_cpuid[] = {\n", index);
+static FILE *list_open(struct list *list)
+{
+	FILE *stream = open_memstream(&list->rows, &list->size);
+
+	if (stream == NULL)
+		fail(1, "out of memory");
+	return stream;
+}
+
+/* Prints the list, unless one with the same rows and of the same type was printed before. Returns its name. */
+static const char *list_close(FILE *out, FILE *stream, struct list *list, const char *type, const char *name)
+{
+	static struct list *known;
+	static unsigned count;
+
+	fclose(stream);
+	if (list->size == 0)
+		return "0";
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(known[i].rows, list->rows) == 0)
+			return known[i].name;
+	fprintf(out, "\nstatic const struct %s %s[] = {\n%s};\n", type, name, list->rows);
+	list->name = name;
+	known = grow(known, count, sizeof *known);
+	known[count++] = *list;
+	return name;
+}
+
+static const char *emit_cpuid(FILE *out, const struct config_partition *p, unsigned index)
+{
+	struct list list = {0};
+	FILE *rows = list_open(&list);
+
 	for (unsigned i = 0; i < p->cpuid_count; i++) {
 		const struct config_cpuid *e = &p->cpuid[i];
-		fprintf(out, "\t{.leaf = 0x%x, .subleaf = %u, .mask = {0x%08x, 0x%08x, 0x%08x, 0x%08x}, "
-		        ".set = {0x%08x, 0x%08x, 0x%08x, 0x%08x}},\n", e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2],
-		        e->mask[3], e->set[0], e->set[1], e->set[2], e->set[3]);
+		fprintf(rows,
+		        "\t{.leaf = 0x%x, .subleaf = %u, .mask = {0x%08x, 0x%08x, 0x%08x, 0x%08x}, "
+		        ".set = {0x%08x, 0x%08x, 0x%08x, 0x%08x}},\n",
+		        e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2], e->mask[3], e->set[0], e->set[1], e->set[2],
+		        e->set[3]);
 	}
-	fprintf(out, "};\n\nstatic const struct config_msr p%u_msrs[] = {\n", index);
+	return list_close(out, rows, &list, "config_cpuid", text("p%u_cpuid", index));
+}
+
+static const char *emit_msrs(FILE *out, const struct config_partition *p, unsigned index)
+{
+	struct list list = {0};
+	FILE *rows = list_open(&list);
+
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		const char *name = msr_name(m->first, m->last);
-		fprintf(out, "\t{.first = 0x%x, .last = 0x%x, .read = %s, .write = %s, .shadow = %u, .value = 0x%" PRIx64
-		        ", .mask = 0x%" PRIx64 "},%s\n", m->first, m->last, kind_constants[m->read], kind_constants[m->write],
-		        m->shadow, m->value, m->mask, name != NULL ? text(" /* %s */", name) : "");
+		fprintf(rows, "\t{.first = 0x%x, .last = 0x%x, .read = %s, .write = %s", m->first, m->last,
+		        kind_constants[m->read], kind_constants[m->write]);
+		if (m->read == MSR_SHADOW || m->write == MSR_SHADOW)
+			fprintf(rows, ", .shadow = %u", m->shadow);
+		if (m->value != 0 || m->mask != 0)
+			fprintf(rows, ", .value = 0x%" PRIx64 ", .mask = 0x%" PRIx64, m->value, m->mask);
+		fprintf(rows, "},%s\n", name != NULL ? text(" /* %s */", name) : "");
 	}
-	fprintf(out, "};\n");
-	if (p->port_count == 0)
-		return;
-	fprintf(out, "\nstatic const struct config_port p%u_ports[] = {\n", index);
+	return list_close(out, rows, &list, "config_msr", text("p%u_msrs", index));
+}
+
+static const char *emit_ports(FILE *out, const struct config_partition *p, unsigned index)
+{
+	struct list list = {0};
+	FILE *rows = list_open(&list);
+
 	for (unsigned i = 0; i < p->port_count; i++)
-		fprintf(out, "\t{.first = 0x%x, .last = 0x%x, .kind = %s},\n", p->ports[i].first, p->ports[i].last,
+		fprintf(rows, "\t{.first = 0x%x, .last = 0x%x, .kind = %s},\n", p->ports[i].first, p->ports[i].last,
 		        port_constants[p->ports[i].kind]);
-	fprintf(out, "};\n");
+	return list_close(out, rows, &list, "config_port", text("p%u_ports", index));
 }
 
 static void emit_index(FILE *out, const char *name, const struct config_cpuid_index *index, unsigned count)
@@ -139,16 +190,22 @@ static void emit_payload(FILE *out, const struct config_partition *p)
 	        e->rip, e->rsp, e->rsi, e->rdi, e->cr3, e->gdt_base, e->gdt_limit);
 }
 
-static void emit_partition(FILE *out, const struct plan *plan, unsigned index)
+/* The names of a partition's lists. */
+struct names {
+	const char *cpuid, *msrs, *ports;
+};
+
+static void emit_partition(FILE *out, const struct plan *plan, unsigned index, const struct names *lists)
 {
 	const struct config_partition *p = &plan->partitions[index];
 
 	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index,
 	        p->name, p->flags != 0 ? "PARTITION_CPL3_HYPERCALLS" : "0", p->hypercalls);
 	emit_payload(out, p);
-	fprintf(out, "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
-	        "\t\t.cpuid = p%u_cpuid,\n\t\t.msrs = p%u_msrs,\n", index, index, index, index, index);
-	fprintf(out, "\t\t.ports = %s,\n", p->port_count > 0 ? text("p%u_ports", index) : "0");
+	fprintf(out,
+	        "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
+	        "\t\t.cpuid = %s,\n\t\t.msrs = %s,\n\t\t.ports = %s,\n",
+	        index, index, index, lists->cpuid, lists->msrs, lists->ports);
 	fprintf(out,
 	        "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
 	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n",
@@ -166,21 +223,24 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index)
 void emit_config(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
+	struct names *lists = allocate(c->partition_count * sizeof *lists);
 
 	fprintf(out,
-	        "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig for the configuration '%s'. Change that, "
-	        "not this. */\n"
+	        "// SPDX-License-Identifier: Apache-2.0\n"
+	        "/* Written by mkconfig for the configuration '%s'. Change that, not this. */\n"
 	        "#include \"config/config.h\"\n\n",
 	        c->name);
 	emit_machine(out, plan);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		fprintf(out, "\n/* Partition %u, %s */\n", i, plan->partitions[i].name);
 		emit_memory(out, plan, i);
-		emit_rights(out, plan, i);
+		lists[i].cpuid = emit_cpuid(out, &plan->partitions[i], i);
+		lists[i].msrs = emit_msrs(out, &plan->partitions[i], i);
+		lists[i].ports = emit_ports(out, &plan->partitions[i], i);
 	}
 	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
 	for (unsigned i = 0; i < c->partition_count; i++)
-		emit_partition(out, plan, i);
+		emit_partition(out, plan, i, &lists[i]);
 	fprintf(out, "};\n\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
 	        "\t.cpu_count = %u,\n\t.memory_count = %u,\n\t.partition_count = %u,\n\t.uart_port = 0x%x,\n"
@@ -217,18 +277,18 @@ void emit_sizes(FILE *out, const struct plan *plan)
 		ept += plan->extra[i].ept_pages;
 		ept_max = larger(ept_max, plan->extra[i].ept_pages);
 	}
-	fprintf(
-	    out,
-	    "// SPDX-License-Identifier: Apache-2.0\n/* Written by mkconfig: array sizes of the configuration '%s'. */\n",
-	    c->name);
+	fprintf(out,
+	        "// SPDX-License-Identifier: Apache-2.0\n"
+	        "/* Written by mkconfig: array sizes of the configuration '%s'. */\n",
+	        c->name);
 	fprintf(out, "#define CONFIG_CPUS %u\n#define CONFIG_PARTITIONS %u\n#define CONFIG_MEMORIES %u\n", c->cpu_count,
 	        c->partition_count, c->memory_count);
 	fprintf(out,
-	        "#define CONFIG_MAPS_MAX %u      /* of one partition */\n#define CONFIG_CPUID_MAX %u    /* of one "
-	        "partition */\n"
-	        "#define CONFIG_MSR_SHADOWS %u   /* of one vCPU; 1 at least */\n",
+	        "#define CONFIG_MAPS_MAX %u /* of one partition */\n"
+	        "#define CONFIG_CPUID_MAX %u /* of one partition */\n"
+	        "#define CONFIG_MSR_SHADOWS %u /* of one vCPU; 1 at least */\n",
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n#define CONFIG_VCPUS_PER_CPU 1\n", vcpus);
-	fprintf(out, "#define CONFIG_EPT_PAGES %u     /* all partitions, at the worst placement */\n"
+	fprintf(out, "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);
 }

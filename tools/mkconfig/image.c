@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A partition's initial memory: the payload file with its segments, and the tables that every 64-bit guest starts with.
- */
+/* A partition's initial memory: the payload file with its segments, and the tables a 64-bit guest starts with. */
 #include "mkconfig.h"
 #include "../../ept/pagetable.h"
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The commands of mkconfig, and its files: all is made in memory first, so that an error leaves nothing half-written.
- */
+/* The commands of mkconfig, and its files: all is made in memory first: an error leaves nothing half-written. */
 #include "mkconfig.h"
 
 #include "../../core/sha256.h"
@@ -129,6 +128,21 @@ static void build_images(struct plan *plan, const struct options *options)
 	}
 }
 
+/* While the partitions start, the payload files are in memory beside them. */
+static void check_room(const struct plan *plan)
+{
+	uint64_t needed = BOARD_RESERVE, files = 0;
+
+	for (unsigned i = 0; i < plan->config.memory_count; i++)
+		needed += plan->memories[i].size;
+	for (unsigned i = 0; i < plan->config.partition_count; i++)
+		files += plan->extra[i].image.size;
+	if (needed + files > plan->board_memory)
+		fail(line_of("board/memory"),
+		     "the payload files, %.1f MiB, do not fit beside the memories and the reserve, %s, in the board's %s",
+		     (double)files / (double)MIB(1), size_text(needed), size_text(plan->board_memory));
+}
+
 /* For commands that do without the guests' files: a payload that breaks no rule, so that the others can be checked. */
 static void stand_in_images(struct plan *plan)
 {
@@ -147,6 +161,7 @@ static void command_build(struct plan *plan, const struct options *options)
 		misuse("build needs", "--out DIR");
 	build_images(plan, options);
 	plan_check(plan);
+	check_room(plan);
 	add_text(text("%s/config.c", options->out), emit_config, plan);
 	add_text(text("%s/config_sizes.h", options->out), emit_sizes, plan);
 	add_text(text("%s/allow.txt", options->out), emit_allow, plan);

@@ -31,20 +31,19 @@
 
 /* Print "error: FILE:LINE: ..." and exit with status 1. */
 _Noreturn void fail(unsigned line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void *allocate(size_t size);                         /* zeroed, never NULL, lives until exit */
-void *grow(void *list, size_t count, size_t size);   /* room for one more element than count */
+void *allocate(size_t size);                       /* zeroed, never NULL, lives until exit */
+void *grow(void *list, size_t count, size_t size); /* room for one more element than count */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* allocated */
-const char *size_text(uint64_t bytes);               /* "256 MiB"; allocated */
+const char *size_text(uint64_t bytes); /* "256 MiB"; allocated */
 
 /* document.c */
 struct blob {
 	uint8_t *bytes;
 	size_t size;
 };
-struct blob read_file(unsigned line, const char *path, size_t limit);
+struct blob read_file(unsigned line, const char *path, size_t limit); /* followed by a zero byte */
 struct blob document_load(const char *path); /* reads and checks form; positions can be asked from then on */
-unsigned line_of(const char *format, ...)
-    __attribute__((format(printf, 1, 2))); /* line_of("partitions/%u/memory", i) */
+unsigned line_of(const char *path, ...) __attribute__((format(printf, 1, 2))); /* "partitions/%u/memory" */
 unsigned line_of_key_after(const char *key, unsigned line, unsigned column);
 extern const char *document_path;
 

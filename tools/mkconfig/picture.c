@@ -17,6 +17,7 @@
 #define CARD_LABEL 92
 #define CELL_CHARACTERS 60 /* of a card's text, in the width that is left */
 #define CHARACTER 7        /* pixels of a character in a chip, about */
+#define BOLD_CHARACTER 9
 
 static const char *const colours[] = {
 	"#2f6fb3", "#c2601c", "#3a8a4d", "#8a4a9e", "#b23a48", "#1d8a8a", "#7a6a1f", "#555f8c",
@@ -82,7 +83,7 @@ static int draw_board(FILE *out, const struct plan *plan, int y)
 		double width = (double)(last ? BOARD_RESERVE : plan->memories[i].size) * scale + (last ? 0 : 4);
 		box(out, x, y, width, 44, last ? RESERVE_COLOUR : colour(plan->memories[i].owner),
 		    "stroke=\"#fff\" stroke-width=\"0.7\"");
-		if (width > CHARACTER * (double)strlen(name) + 12) {
+		if (width > BOLD_CHARACTER * (double)strlen(name) + 16) {
 			label(out, x + 8, y + 19, "w b", name);
 			label(out, x + 8, y + 35, "w s", size_text(last ? BOARD_RESERVE : plan->memories[i].size));
 		}
@@ -234,11 +235,11 @@ void emit_svg(FILE *out, const struct plan *plan)
 	fclose(stream);
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH,
 	        y + 8, WIDTH, y + 8);
-	fprintf(
-	    out,
-	    "<style>text{font:13px 'DejaVu Sans',Verdana,sans-serif;fill:#22262c}.title{font-size:22px;font-weight:bold}"
-	    ".h{font-size:15px;font-weight:bold}.b{font-weight:bold}.n{fill:#6a7280;font-size:12px}.w{fill:#fff}"
-	    ".s{font-size:11px}.m{font:11px 'DejaVu Sans Mono',monospace}.t{font-size:12px}</style>\n");
+	fprintf(out,
+	        "<style>text{font:13px 'DejaVu Sans',Verdana,sans-serif;fill:#22262c}"
+	        ".title{font-size:22px;font-weight:bold}.h{font-size:15px;font-weight:bold}.b{font-weight:bold}"
+	        ".n{fill:#6a7280;font-size:12px}.w{fill:#fff}.s{font-size:11px}"
+	        ".m{font:11px 'DejaVu Sans Mono',monospace}.t{font-size:12px}</style>\n");
 	box(out, 0, 0, WIDTH, y + 8, "#fff", "");
 	label(out, MARGIN, 42, "title", text("Plan of '%s'", plan->config.name));
 	fwrite(body, 1, size, out);

@@ -101,18 +101,17 @@ static void list_msrs(FILE *out, const struct config_partition *p)
 		const struct config_msr *m = &p->msrs[i];
 		const char *name = msr_name(m->first, m->last);
 		fprintf(out, "    %-22s read %-10s write %-10s %s\n", range_text(m->first, m->last), kind_names[m->read],
-		        kind_names[m->write], name != NULL ? name : "");
+		        kind_names[m->write], name != NULL ? name : "(not one of the defaults)");
 	}
 }
 
 void emit_allow(FILE *out, const struct plan *plan)
 {
-	fprintf(
-	    out,
-	    "# What each partition of '%s' may do. Everything else is denied.\n"
-	    "# MSRs: pass: straight to the hardware; value, shadow, real: the core answers, the hardware is not written;\n"
-	    "# other kinds: the core emulates. Ports: unlisted ones read as all ones, writes vanish.\n",
-	    plan->config.name);
+	fprintf(out,
+	        "# What each partition of '%s' may do. Everything else is denied.\n"
+	        "# MSRs: pass: straight to the hardware; value, shadow, real: the core answers, the hardware is not\n"
+	        "# written; other kinds: the core emulates. Ports: unlisted ones read as all ones, writes vanish.\n",
+	        plan->config.name);
 	for (unsigned i = 0; i < plan->config.partition_count; i++) {
 		const struct config_partition *p = &plan->partitions[i];
 		fprintf(out, "\npartition %s\n", p->name);

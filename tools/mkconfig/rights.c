@@ -171,10 +171,10 @@ static int by_first(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* The kinds the file may name: those from MSR_APIC_BASE on are the core's. */
+/* The kinds the file may name: those from MSR_REAL on are the core's. */
 static uint8_t msr_kind(unsigned line, const char *what, const char *name)
 {
-	return (uint8_t)parse_name(line, what, name, kind_names, MSR_REAL + 1);
+	return (uint8_t)parse_name(line, what, name, kind_names, MSR_REAL);
 }
 
 static struct rule msr_rule(unsigned partition, unsigned index, const struct in_msr *in)

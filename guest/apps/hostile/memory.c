@@ -32,10 +32,11 @@ static void write_page(void *linear)
 	*(volatile uint64_t *)linear = 0x5a5a5a5a5a5a5a5a;
 }
 
-/* All registers point to memory of ours, lest what is found there writes at random. */
+/* Registers point to memory of ours and the stack has room above, lest what is found there does damage at random. */
 static void execute_page(void *linear)
 {
-	__asm__ volatile("mov %1, %%rcx; mov %1, %%rdx; mov %1, %%rsi; mov %1, %%rdi; mov %1, %%rax; call *%0"
+	__asm__ volatile("mov %1, %%rcx; mov %1, %%rdx; mov %1, %%rsi; mov %1, %%rdi; mov %1, %%rax\n"
+	                 "sub $1024, %%rsp; call *%0; add $1024, %%rsp"
 	                 : : "r"(linear), "b"(scratch + 256) : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
 	                 "r11", "memory", "cc");
 }
