@@ -73,7 +73,7 @@ static void transmit(uint8_t byte)
 
 int console_pump(void)
 {
-	int byte = -1, left = 1;
+	int byte = -1, left = 1, status;
 
 	if (__atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
 		return 1;
@@ -84,7 +84,11 @@ int console_pump(void)
 			transmit((uint8_t)byte);
 		left = byte >= 0;
 	}
+	status = mux.status_wanted;
+	mux.status_wanted = 0;
 	__atomic_store_n(&pump_busy, 0, __ATOMIC_RELEASE);
+	if (status)
+		attention_status();
 	return left;
 }
 

@@ -6,7 +6,7 @@ _Static_assert((MUX_OUT & (MUX_OUT - 1)) == 0 && (MUX_IN & (MUX_IN - 1)) == 0, "
 _Static_assert(MUX_OUT > 2 * MUX_LINE && MUX_KEPT < MUX_LINE, "half a ring holds a line, and a line its kept text");
 
 #define ESC 0x1b
-#define HELP "--- Ctrl-]: keyboard to the next partition; then ?: this help, Ctrl-\\: send a Ctrl-] ---\r\n"
+#define HELP "--- Ctrl-]: keyboard to the next partition; then ?: this help, !: state of all CPUs, Ctrl-\\: send a Ctrl-] ---\r\n"
 
 void mux_init(struct mux *m, const char *const *names, uint32_t count)
 {
@@ -247,6 +247,10 @@ uint32_t mux_input(struct mux *m, uint8_t byte)
 	}
 	if (escape && byte == '?') {
 		m->notice |= MUX_NOTICE_HELP;
+		return 0;
+	}
+	if (escape && byte == '!') {
+		m->status_wanted = 1;
 		return 0;
 	}
 	if (escape && byte == '\\' - '@') {

@@ -63,6 +63,7 @@ struct mux {
 	uint32_t queued, position; /* texts in queue[], next byte of queue[0] */
 	struct mux_text queue[4];  /* to print before anything else */
 	uint8_t escape;            /* the escape key was the last one */
+	uint8_t status_wanted;     /* the state of all CPUs was asked for; whoever pumps sees to it and clears this */
 	uint8_t notice;            /* a line of the multiplexer itself that is due: MUX_NOTICE_* */
 	char notice_text[128];
 };

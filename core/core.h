@@ -43,6 +43,12 @@ _Noreturn void cpu_run(uint32_t index);
 /* Build and prove the second-level tables of all partitions. panic() on an error, since the tool proved them before. Boot CPU. */
 void ept_build(void);
 
+/* Let every CPU print a line about what it runs. Any CPU. */
+void attention_status(void);
+
+/* Do what other CPUs have asked this one for. Called where an NMI has brought it here, and when it sleeps. */
+void attention(void);
+
 /* Scrub the memories that several partitions share. Boot CPU, before any partition runs. */
 void memory_scrub_shared(void);
 

@@ -136,6 +136,8 @@ void core_exception(const struct exception_frame *frame)
 void cpu_sleep(void)
 {
 	console_flush();
-	for (;;)
+	for (;;) {
 		halt();
+		attention();
+	}
 }

@@ -86,3 +86,25 @@ void vcpu_init_cpuid(struct vcpu *vcpu)
 	if ((c = vcpu_cpuid(vcpu, 0xd, 0)))
 		vcpu->xcr0_allowed = (uint64_t)c[3] << 32 | c[0];
 }
+
+struct visible_features visible_features(struct vcpu *vcpu)
+{
+	static const struct {
+		uint32_t leaf, subleaf, control, cr4;
+		uint8_t reg, bit;
+	} rows[] = {
+#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) { leaf, subleaf, control, cr4, reg, bit },
+#include "config/features.def"
+	};
+	struct visible_features visible = { 0, 0 };
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const uint32_t *c = vcpu_cpuid(vcpu, rows[i].leaf, rows[i].subleaf);
+
+		if (c && c[rows[i].reg] >> rows[i].bit & 1) {
+			visible.control |= rows[i].control;
+			visible.cr4 |= rows[i].cr4;
+		}
+	}
+	return visible;
+}

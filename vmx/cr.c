@@ -151,32 +151,11 @@ void exit_xsetbv(struct vcpu *vcpu)
 	skip_instruction();
 }
 
-/* CR4 bits that some visible feature brings (config/features.def). */
-static uint64_t visible_cr4(struct vcpu *vcpu)
-{
-	static const struct {
-		uint32_t leaf, subleaf, cr4;
-		uint8_t reg, bit;
-	} rows[] = {
-#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) { leaf, subleaf, cr4, reg, bit },
-#include "config/features.def"
-	};
-	uint64_t bits = CR4_OSXMMEXCPT;
-
-	for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		const uint32_t *c = vcpu_cpuid(vcpu, rows[i].leaf, rows[i].subleaf);
-
-		if (c && c[rows[i].reg] >> rows[i].bit & 1)
-			bits |= rows[i].cr4;
-	}
-	return bits;
-}
-
 void vcpu_init_control_registers(struct vcpu *vcpu)
 {
 	const uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE;
 
-	vcpu->cr4_allowed = visible_cr4(vcpu);
+	vcpu->cr4_allowed = CR4_OSXMMEXCPT | visible_features(vcpu).cr4;
 	/* Host-owned: bits that are not defined, NE (fixed to 1 by VMX), CD and NW. */
 	vmwrite(VMCS_CTRL_CR0_MASK, ~CR0_DEFINED | CR0_NE | CR0_CD | CR0_NW);
 	vmwrite(VMCS_CTRL_CR0_SHADOW, cr0);

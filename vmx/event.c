@@ -86,6 +86,8 @@ int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, cons
 	if (count <= REPORTS_PER_CLASS || action >= ACTION_STOP)
 		print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
 		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
+	if (count <= REPORTS_PER_CLASS)
+		console_follow_up(vcpu);
 	switch (action) {
 	case ACTION_IGNORE:
 		return 1;

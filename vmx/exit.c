@@ -26,9 +26,9 @@ void console_follow_up(struct vcpu *vcpu)
 
 static void exit_preemption_timer(struct vcpu *vcpu)
 {
-	panic_check();
 	vcpu->preemption_armed = 0;
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
+	attention();
 	console_follow_up(vcpu);
 }
 
@@ -49,7 +49,8 @@ static void exit_exception_or_nmi(struct vcpu *vcpu)
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 
 	if ((info & INTERRUPTION_TYPE) == INTERRUPTION_NMI) {
-		panic_check();
+		attention();
+		console_follow_up(vcpu);
 		return;
 	}
 	restore_nmi_blocking(info & INTERRUPTION_NMI_UNBLOCKING);

@@ -42,6 +42,13 @@ void vcpu_init_io_bitmap(struct vcpu *vcpu);
 /* The answer the guest gets for a leaf, or 0 if it is hidden (all zeros). */
 uint32_t *vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
 
+/* What the features that the guest sees bring (config/features.def): secondary controls without which their instructions would
+ * fault, and CR4 bits. After vcpu_init_cpuid(). */
+struct visible_features {
+	uint32_t control, cr4;
+};
+struct visible_features visible_features(struct vcpu *vcpu);
+
 /* Exceptions that are injected (SDM Vol. 3A, table 6-1). */
 #define VECTOR_DB 1u
 #define VECTOR_UD 6u

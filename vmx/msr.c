@@ -75,6 +75,22 @@ static uint64_t apic_base(const struct vcpu *vcpu)
 	return 0xfee00000u | APIC_BASE_ENABLE | APIC_BASE_EXTD | (vcpu->index ? 0 : APIC_BASE_BSP);
 }
 
+/* MSR_REAL: the MSRs that the table may name so (RULE_MSR_HOST) are there on every CPU, but for this one. */
+static int is_there(struct vcpu *vcpu, uint32_t msr)
+{
+	const uint32_t *c = vcpu_cpuid(vcpu, 7, 0);
+
+	return msr != MSR_IA32_ARCH_CAPABILITIES || (c && c[3] & 1u << 29);
+}
+
+/* XSS comes with XSAVES. */
+static int has_xss(struct vcpu *vcpu)
+{
+	const uint32_t *c = vcpu_cpuid(vcpu, 0xd, 1);
+
+	return c && c[0] & 1u << 3;
+}
+
 void exit_rdmsr(struct vcpu *vcpu)
 {
 	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
@@ -89,6 +105,8 @@ void exit_rdmsr(struct vcpu *vcpu)
 		value = vcpu->msr_shadow[m->shadow + (msr - m->first)];
 		break;
 	case MSR_REAL:
+		if (!is_there(vcpu, msr))
+			goto fault;
 		value = (rdmsr(msr) & m->mask) | m->value;
 		break;
 	case MSR_APIC_BASE:
@@ -102,16 +120,22 @@ void exit_rdmsr(struct vcpu *vcpu)
 		value = (value & ~0xfull) << 12 | 1u << (value & 0xf);
 		break;
 	case MSR_APIC_SVR:
+		value = rdmsr(msr);
+		break;
 	case MSR_XSS:
+		if (!has_xss(vcpu))
+			goto fault;
 		value = rdmsr(msr);
 		break;
 	default:
-		denied(vcpu, "RDMSR", msr);
-		return;
+		goto fault;
 	}
 	vcpu->regs[REG_RAX] = (uint32_t)value;
 	vcpu->regs[REG_RDX] = value >> 32;
 	skip_instruction();
+	return;
+fault:
+	denied(vcpu, "RDMSR", msr);
 }
 
 /* Subset of what leaf 0Dh shows; the size of the compacted area changes with it. Returns 0 if it is not. */
@@ -119,7 +143,7 @@ static int write_xss(struct vcpu *vcpu, uint64_t value)
 {
 	uint32_t *c = vcpu_cpuid(vcpu, 0xd, 1);
 
-	if (!c || value & ~((uint64_t)c[3] << 32 | c[2]))
+	if (!has_xss(vcpu) || value & ~((uint64_t)c[3] << 32 | c[2]))
 		return 0;
 	wrmsr(MSR_IA32_XSS, value);
 	c[1] = cpuid(0xd, 1).r[1];

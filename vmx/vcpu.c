@@ -32,27 +32,6 @@
 #define ACCESS_DATA 0xc093u
 #define ACCESS_TSS64 0x8bu
 
-/* Controls that visible features need (config/features.def): an instruction that CPUID shows must not fault, one that it hides must. */
-static uint32_t feature_controls(struct vcpu *vcpu)
-{
-	static const struct {
-		uint32_t leaf, subleaf, control;
-		uint8_t reg, bit;
-	} rows[] = {
-#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) { leaf, subleaf, control, reg, bit },
-#include "config/features.def"
-	};
-	uint32_t controls = 0;
-
-	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const uint32_t *c = vcpu_cpuid(vcpu, rows[i].leaf, rows[i].subleaf);
-
-		if (rows[i].control && c && c[rows[i].reg] >> rows[i].bit & 1)
-			controls |= rows[i].control;
-	}
-	return controls;
-}
-
 static void control(uint32_t field, uint32_t msr, uint32_t want, const char *name)
 {
 	const uint32_t value = vmx_adjust(msr, want);
@@ -68,7 +47,7 @@ static void init_controls(struct vcpu *vcpu)
 
 	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, WANT_PIN, "pin-based");
 	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, WANT_PROC, "processor-based");
-	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | feature_controls(vcpu), "secondary");
+	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control, "secondary");
 	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS, WANT_EXIT, "VM-exit");
 	control(VMCS_CTRL_ENTRY, MSR_IA32_VMX_TRUE_ENTRY_CTLS, WANT_ENTRY, "VM-entry");
 	vcpu->pin_controls = (uint32_t)vmread(VMCS_CTRL_PIN);
@@ -204,6 +183,11 @@ void vcpu_stop(struct vcpu *vcpu, const char *why)
 	if (vmclear(cpu_phys(vcpu->vmcs)))
 		vmx_failed("VMCLEAR", cpu_phys(vcpu->vmcs));
 	cpu_sleep();
+}
+
+uint64_t vcpu_rip(void)
+{
+	return vmread(VMCS_GUEST_RIP);
 }
 
 uint64_t vcpu_exits(const struct vcpu *vcpu)

@@ -60,6 +60,9 @@ _Noreturn void vcpu_run(struct vcpu *vcpu);
 /* The vCPU ends here: its CPU sleeps until the machine is reset. Tells the console why. */
 _Noreturn void vcpu_stop(struct vcpu *vcpu, const char *why);
 
+/* Guest RIP of the vCPU whose VMCS is current. */
+uint64_t vcpu_rip(void);
+
 /* Sum of all exits. */
 uint64_t vcpu_exits(const struct vcpu *vcpu);
 

@@ -18,6 +18,11 @@ _Noreturn void vmx_failed(const char *instruction, uint64_t operand);
 #ifdef VMX_HOST_TEST /* host tests put a recorder in the hardware's place */
 uint64_t vmread(uint32_t field);
 void vmwrite(uint32_t field, uint64_t value);
+int vmxon(uint64_t phys);
+int vmclear(uint64_t phys);
+int vmptrld(uint64_t phys);
+int invept(uint64_t type, uint64_t low, uint64_t high);
+int invvpid(uint64_t type, uint64_t low, uint64_t high);
 #else
 static inline uint64_t vmread(uint32_t field)
 {

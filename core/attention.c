@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The hypervisor's attention on another CPU: a request word and an NMI. The NMI makes a guest exit whatever it does; in root mode the
+ * handler makes the next entry exit (core/cpu.c). So a guest that loops with interrupts off is reached like any other.
+ */
+#include "console.h"
+#include "core.h"
+#include "cpu.h"
+#include "panic.h"
+#include "x86.h"
+
+#define REQUEST_STATUS 1u
+
+static uint32_t request[CONFIG_CPUS]; /* bits REQUEST_*: set by any CPU, taken by its own */
+
+void attention_status(void)
+{
+	for (uint32_t i = 0; i < CONFIG_CPUS; i++) {
+		__atomic_or_fetch(&request[i], REQUEST_STATUS, __ATOMIC_SEQ_CST);
+		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[i] << 32 | 1u << 14 | 4u << 8); /* NMI */
+	}
+}
+
+static void print_status(void)
+{
+	const struct vcpu *vcpu = &this_cpu->vcpu[0];
+	uint64_t forbidden = 0;
+
+	if (!vcpu->partition) {
+		print("CPU %u: parked\n", this_cpu->index);
+		return;
+	}
+	for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++)
+		forbidden += vcpu->forbidden[i];
+	print("CPU %u: %s, vCPU %u %s, rip %lx, %lu exits, %lu forbidden, longest stay in root mode %u ticks\n",
+	      this_cpu->index, vcpu->partition->name, vcpu->index, this_cpu->running ? "runs" : "has stopped",
+	      this_cpu->running ? vcpu_rip() : 0, vcpu_exits(vcpu), forbidden, vcpu->worst);
+}
+
+void attention(void)
+{
+	panic_check();
+	if (__atomic_exchange_n(&request[this_cpu->index], 0, __ATOMIC_SEQ_CST) & REQUEST_STATUS)
+		print_status();
+}
