@@ -10,13 +10,17 @@ OBJDIR := $(BUILD)/$(NAME)
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
+# Commands are shown with V=1.
+ifneq ($(V),1)
+MAKEFLAGS += --silent
+endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all image help
+.PHONY: all image plan help clean
 all: image
 	@cp $(OBJDIR)/bulkhead.efi $(BUILD)/bulkhead.efi
 	@rm -rf $(BUILD)/esp && cp -r $(OBJDIR)/esp $(BUILD)/esp
-	@echo "$(BUILD)/bulkhead.efi: $$(stat -c %s $(BUILD)/bulkhead.efi) bytes, configuration $(NAME); payloads in $(BUILD)/esp. Next: make run"
+	@echo "$(BUILD)/bulkhead.efi: $$(stat -c %s $(BUILD)/bulkhead.efi) bytes, configuration $(NAME); payloads in $(BUILD)/esp; what guests may do: $(OBJDIR)/allow.txt. Next: make run"
 
 # What a fresh machine lacks is fetched first, so that each target alone works on it. As a plain user the packages are in
 # the cache, and host/env.mk there says where.
@@ -47,7 +51,7 @@ CONFIG_SIZES_H := $(OBJDIR)/config_sizes.h
 $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@mkdir -p $(@D)
 	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
-ifneq ($(filter all image run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter all image plan run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
 endif
 $(OBJDIR)/config.stamp: $(CONFIG) $(BUILD)/mkconfig
@@ -86,6 +90,28 @@ $(CORE_BIN): $(OBJDIR)/core.elf
 include boot/boot.mk
 
 image: $(OBJDIR)/bulkhead.efi
+
+# Memory, CPUs and rights of CONFIG, as text and as a picture.
+plan: $(BUILD)/mkconfig $(OBJDIR)/config.stamp
+	$(BUILD)/mkconfig plan $(CONFIG) --root $(BUILD) --svg $(OBJDIR)/plan.svg
+	echo "picture: $(OBJDIR)/plan.svg"
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	echo "make             build/bulkhead.efi for CONFIG=$(CONFIG), payload files in build/esp"
+	echo "make run         boot it in an emulator, with a console (ACCEL=kvm: with nested VMX)"
+	echo "make test        all tests that belong to a change, with their counts"
+	echo "make test-long   every CPU model and number of CPUs"
+	echo "make check       format, analyzers, host tests: about a minute"
+	echo "make bench       instruction counts and latencies in the emulator"
+	echo "make size        bytes, memory and lines"
+	echo "make plan        memory, CPUs and rights of CONFIG, as text and picture"
+	echo "make fuzz        fuzzers, SECONDS=10 each"
+	echo "make doctor      what this machine has and lacks"
+	echo "make clean       remove build/"
+	echo "Variables: CONFIG=FILE.yaml  V=1 (show commands)  BULKHEAD_CACHE=DIR"
 
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk

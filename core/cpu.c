@@ -65,7 +65,8 @@ void cpu_quiet_apic(void)
 
 	for (uint32_t i = 0; i <= highest && i < ARRAY_SIZE(lvt); i++)
 		wrmsr(lvt[i], 1u << 16);
-	wrmsr(MSR_IA32_TSC_DEADLINE, 0);
+	if (cpuid(1, 0).r[2] & CPUID_1_ECX_TSC_DEADLINE)
+		wrmsr(MSR_IA32_TSC_DEADLINE, 0);
 	wrmsr(MSR_X2APIC_TIMER_INITIAL, 0);
 	wrmsr(MSR_X2APIC_TPR, 0);
 	/* What was in service when the firmware left would block lower vectors for ever: at most one per priority class. */
@@ -82,14 +83,20 @@ void cpu_quiet_apic(void)
 	wrmsr(MSR_X2APIC_ESR, 0);
 }
 
+/* A CPU without x2APIC stays as it is: the capability table refuses it, in one go with all else that is missing. */
 static void enable_x2apic(void)
 {
 	const uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+	const struct cpuid_regs c1 = cpuid(1, 0);
 
+	this_cpu->apic_id = c1.r[1] >> 24;
+	if (!(c1.r[2] & CPUID_1_ECX_X2APIC))
+		return;
 	if (!(base & APIC_BASE_ENABLE)) /* disabled to x2APIC in one step is not allowed (11.12.5) */
 		wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE);
 	wrmsr(MSR_IA32_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_EXTD);
 	this_cpu->apic_id = (uint32_t)rdmsr(MSR_X2APIC_ID);
+	cpu_quiet_apic();
 }
 
 uint32_t cpu_core_id(void)
@@ -112,7 +119,6 @@ void cpu_init(uint32_t index)
 	load_descriptor_tables();
 	set_control_registers();
 	enable_x2apic();
-	cpu_quiet_apic();
 }
 
 /*

@@ -61,7 +61,8 @@ static void panic_begin(void)
 	if (!__atomic_compare_exchange_n(&panicked, &none, this_cpu->index + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		for (;;)
 			halt();
-	wrmsr(MSR_X2APIC_ICR, 3u << 18 | 1u << 14 | 4u << 8); /* NMI to all but self */
+	if (rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD)
+		wrmsr(MSR_X2APIC_ICR, 3u << 18 | 1u << 14 | 4u << 8); /* NMI to all but self */
 	raw("\r\ncore: PANIC on CPU %u: ", this_cpu->index);
 }
 

@@ -157,6 +157,8 @@ static void check_reports(void)
 void cpus_start(void)
 {
 	report(0);
+	if (!(cpuid(1, 0).r[2] & CPUID_1_ECX_X2APIC)) /* the others cannot be reached; what this one lacks is reason enough */
+		check_reports();
 	for (uint32_t i = 1; i < CONFIG_CPUS; i++)
 		start_one(i);
 	for (uint32_t i = 0; i < spare_count; i++) /* out of the firmware's loop, into wait-for-SIPI */

@@ -75,6 +75,8 @@
 struct cpuid_regs {
 	uint32_t r[4]; /* EAX, EBX, ECX, EDX */
 };
+#define CPUID_1_ECX_X2APIC (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
