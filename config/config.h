@@ -159,10 +159,15 @@ enum error_action { ACTION_IGNORE, ACTION_INJECT, ACTION_STOP, ACTION_HALT_MACHI
 struct config_vcpu {
 	uint16_t cpu;     /* index into the machine's CPUs, MADT order, boot CPU first */
 	uint16_t apic_id; /* virtual x2APIC ID, unique in the partition */
+	uint16_t slot;    /* index in config_cpu.slots; 0 on a dedicated CPU */
+	/* On a scheduled CPU: see sched/sched.h. Times in microseconds. */
+	uint8_t priority, background;
+	uint32_t budget, period;
 };
 
 /* Partition flags. */
 #define PARTITION_CPL3_HYPERCALLS 1u /* hypercalls from guest user mode are allowed */
+#define PARTITION_SET_SCHEDULE 2u    /* may switch the schedule (operating mode) */
 
 struct config_partition {
 	const char *name;
@@ -184,10 +189,45 @@ struct config_partition {
 	uint8_t action[ERROR_CLASS_COUNT]; /* enum error_action */
 };
 
-/* What a CPU does. */
-struct config_cpu {
-	uint16_t partition, vcpu; /* dedicated to this vCPU; partition CONFIG_NONE: parked */
+/* A vCPU that lives on a CPU. */
+struct config_slot {
+	uint16_t partition, vcpu;
 };
+
+/* What a CPU does: parked (no slots), dedicated to the vCPU of its one slot, or scheduled. */
+struct config_cpu {
+	const struct config_slot *slots;
+	uint16_t slot_count;
+	uint8_t scheduled; /* 1: every schedule has a frame for it */
+};
+
+/* The time plan of a scheduled CPU in one schedule. Microseconds. */
+struct config_window {
+	uint32_t start, length; /* from the frame's begin; sorted, no overlap, inside the frame */
+	uint16_t partition;
+};
+
+struct config_frame {
+	uint32_t length; /* 0: the CPU is not scheduled */
+	uint16_t window_count;
+	const struct config_window *windows;
+};
+
+/* A schedule: an operating mode (start-up, normal, degraded). The machine begins with number 0. */
+struct config_schedule {
+	const char *name;
+	const struct config_frame *frames; /* cpu_count of them */
+};
+#define CONFIG_MAX_WINDOWS 256u  /* in a frame */
+#define CONFIG_MAX_SCHEDULES 8u
+#define CONFIG_FRAME_MIN_US 100u
+#define CONFIG_FRAME_MAX_US 10000000u
+
+/* What is flushed when the vCPU of another partition follows on a CPU. */
+#define FLUSH_L1D 1u
+#define FLUSH_BUFFERS 2u           /* VERW */
+#define FLUSH_BRANCH_PREDICTORS 4u /* IBPB */
+#define FLUSH_RETURN_STACK 8u      /* RSB stuffing */
 
 /* What to do where large executable EPT pages let a guest machine-check the CPU (iTLB multihit). */
 enum config_itlb { ITLB_SMALL_PAGES, ITLB_ACCEPT, ITLB_REFUSE };
@@ -198,10 +238,12 @@ struct config {
 	const struct config_cpu *cpus;
 	const struct config_memory *memories;
 	const struct config_partition *partitions;
-	uint16_t cpu_count, memory_count, partition_count;
+	const struct config_schedule *schedules;
+	uint16_t cpu_count, memory_count, partition_count, schedule_count;
 	uint16_t uart_port;  /* base of the 16550 that carries the consoles; 0: none */
 	uint16_t debug_port; /* a byte port that gets a copy of all console text (0xe9); 0: none */
 	uint8_t itlb_multihit; /* enum config_itlb */
+	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
 };
 
 extern const struct config config;
