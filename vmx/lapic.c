@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lapic.h"
+
+#define LVT_MASKED (1u << 16)
+#define LVT_VECTOR 0xffu
+#define TIMER_MODE (3u << 17)
+#define TIMER_PERIODIC (1u << 17)
+#define TIMER_DEADLINE (2u << 17)
+#define SVR_ENABLE (1u << 8)
+#define ESR_SEND_ILLEGAL (1u << 5)
+#define ESR_RECEIVE_ILLEGAL (1u << 6)
+#define ICR_BUSY (1u << 12)
+/* Version 15h, seven LVT entries (SDM Vol. 3A, 11.4.8); no suppression of EOI broadcasts. */
+#define VERSION 0x00060015u
+
+static uint32_t *at(struct lapic *l, uint32_t offset)
+{
+	return &l->reg[offset / 4];
+}
+
+static uint32_t get(const struct lapic *l, uint32_t offset)
+{
+	return l->reg[offset / 4];
+}
+
+/* Highest bit of a 256-bit register, or -1. */
+static int highest(const struct lapic *l, uint32_t base)
+{
+	for (uint32_t i = 8; i-- > 0;) {
+		const uint32_t word = get(l, base + i * 16);
+
+		if (word)
+			return (int)(i * 32 + 31 - (uint32_t)__builtin_clz(word));
+	}
+	return -1;
+}
+
+static void set_bit(struct lapic *l, uint32_t base, uint32_t vector)
+{
+	*at(l, base + vector / 32 * 16) |= 1u << vector % 32;
+}
+
+static void clear_bit(struct lapic *l, uint32_t base, uint32_t vector)
+{
+	*at(l, base + vector / 32 * 16) &= ~(1u << vector % 32);
+}
+
+/* Processor priority (11.8.3.1): the higher class of TPR and what is in service. */
+static void update_ppr(struct lapic *l)
+{
+	const int in_service = highest(l, LAPIC_ISR);
+	const uint32_t tpr = get(l, LAPIC_TPR), isr = in_service < 0 ? 0 : (uint32_t)in_service;
+
+	*at(l, LAPIC_PPR) = (tpr & 0xf0) >= (isr & 0xf0) ? tpr : isr & 0xf0;
+}
+
+void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
+{
+	for (uint32_t i = 0; i < sizeof l->reg / sizeof l->reg[0]; i++)
+		l->reg[i] = 0;
+	*at(l, LAPIC_ID) = l->x2apic ? id : id << 24;
+	*at(l, LAPIC_VERSION) = VERSION;
+	*at(l, LAPIC_LDR) = l->x2apic ? (id & ~0xfu) << 12 | 1u << (id & 0xf) : 0;
+	*at(l, LAPIC_DFR) = 0xffffffff;
+	*at(l, LAPIC_SVR) = 0xff;
+	for (uint32_t lvt = LAPIC_LVT_TIMER; lvt <= LAPIC_LVT_ERROR; lvt += 16)
+		*at(l, lvt) = LVT_MASKED;
+	*at(l, LAPIC_CMCI) = LVT_MASKED;
+	l->deadline = LAPIC_NEVER;
+	l->period = 0;
+	l->count_ticks = count_ticks;
+	l->esr_pending = 0;
+}
+
+/* Divide configuration (11.5.4): bits 3, 1, 0 give 2, 4, ... 128, and 7 means 1. */
+static uint32_t divisor(const struct lapic *l)
+{
+	const uint32_t dcr = get(l, LAPIC_TIMER_DIVIDE), code = (dcr & 3) | (dcr >> 1 & 4);
+
+	return code == 7 ? 1 : 2u << code;
+}
+
+static uint32_t timer_current(const struct lapic *l, uint64_t now)
+{
+	const uint64_t tick = (uint64_t)l->count_ticks * divisor(l);
+
+	if (l->deadline == LAPIC_NEVER || (get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE || now >= l->deadline)
+		return 0;
+	return (uint32_t)((l->deadline - now + tick - 1) / tick);
+}
+
+int lapic_read(const struct lapic *l, uint32_t offset, uint64_t now, uint32_t *value)
+{
+	static const uint64_t readable = /* bit n: offset n * 16 */
+		1ull << 0x02 | 1ull << 0x03 | 1ull << 0x08 | 1ull << 0x0a | 1ull << 0x0d | 1ull << 0x0f | 0xffffffull << 0x10 |
+		1ull << 0x28 | 1ull << 0x2f | 1ull << 0x30 | 0xffull << 0x32 | 1ull << 0x3e;
+
+	if (offset >= 0x400 || offset & 15)
+		return 0;
+	if (!(readable >> offset / 16 & 1) && (l->x2apic || (offset != LAPIC_DFR && offset != LAPIC_ICR2)))
+		return 0;
+	*value = offset == LAPIC_TIMER_CURRENT ? timer_current(l, now) : get(l, offset);
+	return 1;
+}
+
+static void start_timer(struct lapic *l, uint64_t now)
+{
+	const uint32_t mode = get(l, LAPIC_LVT_TIMER) & TIMER_MODE;
+	const uint64_t ticks = (uint64_t)get(l, LAPIC_TIMER_INITIAL) * l->count_ticks * divisor(l);
+
+	if (mode == TIMER_DEADLINE)
+		return;
+	l->deadline = ticks ? now + ticks : LAPIC_NEVER;
+	l->period = mode == TIMER_PERIODIC ? ticks : 0;
+}
+
+static enum lapic_effect write_lvt(struct lapic *l, uint32_t offset, uint32_t value)
+{
+	const uint32_t timer = offset == LAPIC_LVT_TIMER;
+	uint32_t allowed = LVT_VECTOR | LVT_MASKED;
+
+	if (timer)
+		allowed |= TIMER_MODE;
+	else if (offset == LAPIC_LVT_LINT0 || offset == LAPIC_LVT_LINT1)
+		allowed |= 0xa700;
+	else if (offset != LAPIC_LVT_ERROR)
+		allowed |= 0x700;
+	if (l->x2apic && value & ~allowed)
+		return LAPIC_FAULT;
+	/* Changing to or from deadline mode disarms the timer (11.5.4.1). */
+	if (timer && (value ^ get(l, offset)) & TIMER_DEADLINE) {
+		l->deadline = LAPIC_NEVER;
+		l->period = 0;
+		*at(l, LAPIC_TIMER_INITIAL) = 0;
+	}
+	if (timer && (value & TIMER_MODE) != TIMER_PERIODIC)
+		l->period = 0;
+	if (!(get(l, LAPIC_SVR) & SVR_ENABLE))
+		value |= LVT_MASKED;
+	*at(l, offset) = value & allowed;
+	return LAPIC_DONE;
+}
+
+static void end_of_interrupt(struct lapic *l)
+{
+	const int vector = highest(l, LAPIC_ISR);
+
+	if (vector >= 0)
+		clear_bit(l, LAPIC_ISR, (uint32_t)vector);
+	update_ppr(l);
+}
+
+static void write_svr(struct lapic *l, uint32_t value)
+{
+	*at(l, LAPIC_SVR) = value & 0x1ff;
+	if (value & SVR_ENABLE)
+		return;
+	for (uint32_t lvt = LAPIC_LVT_TIMER; lvt <= LAPIC_LVT_ERROR; lvt += 16)
+		*at(l, lvt) |= LVT_MASKED;
+	*at(l, LAPIC_CMCI) |= LVT_MASKED;
+}
+
+/* Reserved bits of the registers that x2APIC mode checks (11.12.1.3). */
+static uint32_t reserved_bits(uint32_t offset)
+{
+	switch (offset) {
+	case LAPIC_TPR:
+	case LAPIC_SELF_IPI:
+		return ~0xffu;
+	case LAPIC_EOI:
+	case LAPIC_ESR:
+		return ~0u;
+	case LAPIC_SVR:
+		return ~0x1ffu;
+	case LAPIC_TIMER_DIVIDE:
+		return ~0xbu;
+	default:
+		return 0;
+	}
+}
+
+enum lapic_effect lapic_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t now)
+{
+	if (l->x2apic && value & reserved_bits(offset))
+		return LAPIC_FAULT;
+	switch (offset) {
+	case LAPIC_TPR:
+		*at(l, LAPIC_TPR) = value & 0xff;
+		update_ppr(l);
+		return LAPIC_DONE;
+	case LAPIC_EOI:
+		end_of_interrupt(l);
+		return LAPIC_DONE;
+	case LAPIC_SVR:
+		write_svr(l, value);
+		return LAPIC_DONE;
+	case LAPIC_ESR:
+		*at(l, LAPIC_ESR) = l->esr_pending;
+		l->esr_pending = 0;
+		return LAPIC_DONE;
+	case LAPIC_ICR:
+		*at(l, LAPIC_ICR) = value & ~ICR_BUSY;
+		return LAPIC_SEND;
+	case LAPIC_LVT_TIMER:
+	case LAPIC_LVT_THERMAL:
+	case LAPIC_LVT_PMC:
+	case LAPIC_LVT_LINT0:
+	case LAPIC_LVT_LINT1:
+	case LAPIC_LVT_ERROR:
+	case LAPIC_CMCI:
+		return write_lvt(l, offset, value);
+	case LAPIC_TIMER_INITIAL:
+		if ((get(l, LAPIC_LVT_TIMER) & TIMER_MODE) != TIMER_DEADLINE) {
+			*at(l, LAPIC_TIMER_INITIAL) = value;
+			start_timer(l, now);
+		}
+		return LAPIC_DONE;
+	case LAPIC_TIMER_DIVIDE:
+		*at(l, LAPIC_TIMER_DIVIDE) = value & 0xb;
+		return LAPIC_DONE;
+	case LAPIC_SELF_IPI:
+		if (!l->x2apic)
+			return LAPIC_FAULT;
+		lapic_accept(l, value);
+		return LAPIC_SELF;
+	case LAPIC_LDR: /* these three: xAPIC mode only */
+	case LAPIC_DFR:
+	case LAPIC_ICR2:
+		if (l->x2apic)
+			return LAPIC_FAULT;
+		*at(l, offset) = offset == LAPIC_DFR ? value | 0x0fffffff : value & 0xff000000;
+		return LAPIC_DONE;
+	default:
+		return LAPIC_FAULT;
+	}
+}
+
+uint64_t lapic_read_deadline(const struct lapic *l)
+{
+	if ((get(l, LAPIC_LVT_TIMER) & TIMER_MODE) != TIMER_DEADLINE || l->deadline == LAPIC_NEVER)
+		return 0;
+	return l->deadline;
+}
+
+void lapic_write_deadline(struct lapic *l, uint64_t value)
+{
+	if ((get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE)
+		l->deadline = value ? value : LAPIC_NEVER;
+}
+
+void lapic_accept(struct lapic *l, uint32_t vector)
+{
+	if (vector < 16) {
+		l->esr_pending |= ESR_RECEIVE_ILLEGAL;
+		return;
+	}
+	if (vector > 255 || !(get(l, LAPIC_SVR) & SVR_ENABLE))
+		return;
+	set_bit(l, LAPIC_IRR, vector);
+	clear_bit(l, LAPIC_TMR, vector);
+}
+
+int lapic_pending(const struct lapic *l)
+{
+	const int vector = highest(l, LAPIC_IRR);
+
+	return vector >= 0 && ((uint32_t)vector & 0xf0) > (get(l, LAPIC_PPR) & 0xf0) ? vector : -1;
+}
+
+void lapic_deliver(struct lapic *l, uint32_t vector)
+{
+	clear_bit(l, LAPIC_IRR, vector);
+	set_bit(l, LAPIC_ISR, vector);
+	*at(l, LAPIC_PPR) = vector & 0xf0; /* it was above both TPR and what was in service */
+}
+
+void lapic_timer_expire(struct lapic *l, uint64_t now)
+{
+	const uint32_t lvt = get(l, LAPIC_LVT_TIMER);
+
+	if (now < l->deadline)
+		return;
+	if (l->period) {
+		l->deadline += l->period;
+		if (l->deadline <= now) /* late by more than a period: the missed ones are one */
+			l->deadline = now + l->period - (now - l->deadline) % l->period;
+	} else {
+		l->deadline = LAPIC_NEVER;
+	}
+	if (!(lvt & LVT_MASKED))
+		lapic_accept(l, lvt & LVT_VECTOR);
+}
