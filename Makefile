@@ -62,6 +62,14 @@ $(CONFIG_C) $(CONFIG_SIZES_H): $(OBJDIR)/config.stamp ;
 # ---- core --------------------------------------------------------------------------------------------------------
 CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c
 CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
+# What a configuration does not need is not linked in: sharing a CPU.
+SCHEDULED := $(filter-out 0,$(shell sed -n 's/^\#define CONFIG_SCHEDULED_CPUS //p' $(CONFIG_SIZES_H) 2>/dev/null))
+ifneq ($(SCHEDULED),)
+CORE_C += sched/sched.c
+else
+CORE_C := $(filter-out vmx/scheduled.c vmx/switch.c vmx/lapic.c core/posted.c,$(CORE_C))
+CORE_ASM := $(filter-out vmx/scheduled.asm,$(CORE_ASM))
+endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -O2 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -76,7 +84,7 @@ $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 $(OBJDIR)/core/config.o: $(CONFIG_C) $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
-$(OBJDIR)/core/%.asm.o: %.asm core/layout.inc Makefile
+$(OBJDIR)/core/%.asm.o: %.asm core/layout.inc vmx/exit.inc Makefile
 	@mkdir -p $(@D)
 	nasm -f elf64 -Werror -I. $< -o $@
 $(OBJDIR)/core.elf: $(CORE_OBJS) core/core.lds

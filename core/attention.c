@@ -21,9 +21,9 @@ void attention_status(void)
 	}
 }
 
-static void print_status(void)
+static void print_vcpu(const struct vcpu *vcpu)
 {
-	const struct vcpu *vcpu = &this_cpu->vcpu[0];
+	const int current = this_cpu->running == vcpu;
 	uint64_t forbidden = 0;
 
 	if (!vcpu->partition) {
@@ -33,8 +33,17 @@ static void print_status(void)
 	for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++)
 		forbidden += vcpu->forbidden[i];
 	print("CPU %u: %s, vCPU %u %s, rip %lx, %lu exits, %lu forbidden, longest stay in root mode %u ticks\n",
-	      this_cpu->index, vcpu->partition->name, vcpu->index, this_cpu->running ? "runs" : "has stopped",
-	      this_cpu->running ? vcpu_rip() : 0, vcpu_exits(vcpu), forbidden, vcpu->worst);
+	      this_cpu->index, vcpu->partition->name, vcpu->index,
+	      vcpu->state == VCPU_STOPPED ? "has stopped" : current ? "runs" : "waits", current ? vcpu_rip() : 0,
+	      vcpu_exits(vcpu), forbidden, vcpu->worst);
+}
+
+static void print_status(void)
+{
+	const uint32_t count = config.cpus[this_cpu->index].slot_count;
+
+	for (uint32_t i = 0; i < count || i == 0; i++)
+		print_vcpu(&this_cpu->vcpu[i]);
 }
 
 void attention(void)

@@ -133,6 +133,8 @@ void core_exception(const struct exception_frame *frame)
 	if (frame->vector != 2)
 		panic_exception(frame);
 	panic_check();
+	if (vcpu && cpu_is_scheduled(this_cpu->index))
+		scheduled_nmi();
 	if (vcpu) {
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
 		vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);

@@ -11,6 +11,9 @@
 #include "boot/handoff.h"
 #include "config/config.h"
 #include "vmx/vcpu.h"
+#if CONFIG_SCHEDULED_CPUS
+#include "vmx/scheduled.h"
+#endif
 
 #define SEL_CODE 0x08u
 #define SEL_DATA 0x10u
@@ -36,7 +39,9 @@ struct cpu {
 	uint32_t index;    /* into config.cpus */
 	uint32_t apic_id;  /* physical x2APIC ID */
 	struct vcpu *running; /* whose VMCS is current, or 0 */
-	uint64_t window;   /* host-physical address that the window shows, or WINDOW_NONE */
+#if CONFIG_SCHEDULED_CPUS
+	struct scheduled_cpu scheduled; /* of use on scheduled CPUs only */
+#endif
 };
 
 #define PERCPU_STACK_TOP (PERCPU_BASE + 0x3000)
@@ -53,6 +58,12 @@ struct cpu {
 static inline uint64_t cpu_phys(const void *p)
 {
 	return this_cpu->hpa + ((uint64_t)p - PERCPU_DATA);
+}
+
+/* Is this CPU shared by several vCPUs? Constant 0 where the configuration has none such, so that nothing of it is linked. */
+static inline int cpu_is_scheduled(uint32_t index)
+{
+	return CONFIG_SCHEDULED_CPUS && config.cpus[index].scheduled;
 }
 
 /* A CPU's block as it lies in the run; only sizes and addresses are of interest, since it is mapped piecewise. */

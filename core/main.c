@@ -18,6 +18,7 @@ static uint64_t tables[TRANSITION_TABLE_PAGES + CPU_TABLE_PAGES * CONFIG_CPUS][5
 
 /* Set once by the boot CPU: partitions may run. */
 static uint32_t go;
+static uint64_t epoch; /* TSC at which the frames of all scheduled CPUs begin */
 
 static void check_configuration(void)
 {
@@ -46,6 +47,7 @@ void core_main(struct handoff *from_loader)
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
 	ept_build();
 	memory_scrub_shared();
+	epoch = rdtsc();
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	cpu_run(0);
 }
@@ -53,6 +55,7 @@ void core_main(struct handoff *from_loader)
 void cpu_run(uint32_t index)
 {
 	const struct config_cpu *mine = &config.cpus[index];
+	const struct config_slot *slot = mine->slots;
 	const uint64_t timeout = rdtsc() + 60000 * tsc_khz;
 	struct vcpu *vcpu = &this_cpu->vcpu[0];
 
@@ -61,13 +64,15 @@ void cpu_run(uint32_t index)
 			cpu_sleep();
 		pause();
 	}
-	if (mine->partition == CONFIG_NONE)
+	if (!mine->slot_count)
 		cpu_sleep();
 	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
-	vcpu_init(vcpu, mine->partition, mine->vcpu);
-	if (mine->vcpu == 0 && !partition_load(mine->partition))
+	if (cpu_is_scheduled(index))
+		scheduled_run(epoch);
+	vcpu_init(vcpu, slot->partition, slot->vcpu);
+	if (slot->vcpu == 0 && !partition_load(slot->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
-	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, mine->vcpu,
+	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, slot->vcpu,
 	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
 	vcpu_run(vcpu);
 }

@@ -17,6 +17,10 @@ extern uint8_t core_start[];
 
 static uint64_t ept_pages[CONFIG_EPT_PAGES][PT_ENTRIES] __attribute__((section(".ept"), aligned(4096)));
 uint64_t ept_pointer[CONFIG_PARTITIONS];
+#if CONFIG_SCHEDULED_CPUS
+static uint64_t empty_table[PT_ENTRIES] __attribute__((section(".ept"), aligned(4096)));
+uint64_t ept_pointer_empty;
+#endif
 
 static const volatile uint64_t *read_table(void *context, uint64_t phys)
 {
@@ -86,6 +90,9 @@ void ept_build(void)
 	uint32_t used = 0;
 
 	check_placement();
+#if CONFIG_SCHEDULED_CPUS
+	ept_pointer_empty = (handoff.core_hpa + ((uint64_t)empty_table - (uint64_t)core_start)) | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
+#endif
 	for (uint16_t i = 0; i < CONFIG_PARTITIONS; i++) {
 		struct pt_pool pool = { ept_pages[used],
 			                handoff.core_hpa + ((uint64_t)ept_pages[used] - (uint64_t)core_start),

@@ -129,6 +129,21 @@ static void start_one(uint32_t index)
 	refuse("CPU %u, APIC ID %u, does not start within %u ms", index, cpu_apic_id[index], AP_TIMEOUT_MS);
 }
 
+/* Threads of one core share its caches and more: they may only belong to one and the same partition. */
+static void check_siblings(uint32_t a, uint32_t b)
+{
+	const struct config_cpu *x = &config.cpus[a], *y = &config.cpus[b];
+
+	if (cpu_report[a].core_id != cpu_report[b].core_id || !x->slot_count || !y->slot_count)
+		return;
+	for (uint32_t i = 0; i < x->slot_count; i++)
+		for (uint32_t j = 0; j < y->slot_count; j++)
+			if (x->slots[i].partition != y->slots[j].partition)
+				refuse("CPUs %u and %u are threads of one core and belong to %s and %s: give both to one partition, or switch hyper-threading off",
+				       a, b, config.partitions[x->slots[i].partition].name,
+				       config.partitions[y->slots[j].partition].name);
+}
+
 /* Every miss of every CPU, in one go. */
 static void check_reports(void)
 {
@@ -147,11 +162,7 @@ static void check_reports(void)
 		refuse("this machine cannot carry Bulkhead: the lines above say what it lacks");
 	for (uint32_t i = 0; i < CONFIG_CPUS; i++)
 		for (uint32_t j = 0; j < i; j++)
-			if (cpu_report[i].core_id == cpu_report[j].core_id && config.cpus[i].partition != CONFIG_NONE &&
-			    config.cpus[j].partition != CONFIG_NONE && config.cpus[i].partition != config.cpus[j].partition)
-				refuse("CPUs %u and %u are threads of one core and belong to %s and %s: give both to one partition, or switch hyper-threading off",
-				       j, i, config.partitions[config.cpus[j].partition].name,
-				       config.partitions[config.cpus[i].partition].name);
+			check_siblings(j, i);
 }
 
 void cpus_start(void)

@@ -4,6 +4,8 @@
  * is not its own. SDM Vol. 3A, 11.12.9. Destinations are virtual APIC IDs of the partition; the guest uses physical mode or a shorthand.
  */
 #include "core/core.h"
+#include "core/cpu.h"
+#include "core/posted.h"
 #include "core/x86.h"
 #include "exit.h"
 
@@ -44,7 +46,12 @@ static int deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t v
 			return 0;
 		inject_nmi(vcpu);
 	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[vcpu->partition->vcpus[target].cpu] << 32 | 1u << 14 | vector);
+		const struct config_vcpu *to = &vcpu->partition->vcpus[target];
+
+		if (cpu_is_scheduled(to->cpu))
+			posted_send(to->cpu, to->slot, vector);
+		else
+			wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[to->cpu] << 32 | 1u << 14 | vector);
 	}
 	return 1;
 }

@@ -4,6 +4,7 @@
 
 #include "core/console.h"
 #include "core/core.h"
+#include "core/cpu.h"
 #include "core/panic.h"
 #include "core/x86.h"
 #include "vmx.h"
@@ -20,7 +21,11 @@ static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 /* While the serial line has not taken all text, this vCPU's CPU looks again each millisecond: who prints, pays. */
 void console_follow_up(struct vcpu *vcpu)
 {
-	if (console_pump() && !vcpu->preemption_armed)
+	if (!console_pump())
+		return;
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_console_due();
+	else if (!vcpu->preemption_armed)
 		arm_preemption(vcpu, (uint32_t)(tsc_khz >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT)));
 }
 

@@ -17,6 +17,8 @@
 
 /* External-interrupt exiting is off: interrupts, timer and EOI of a dedicated core are the guest's. */
 #define WANT_PIN (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
+/* A scheduled vCPU owns neither interrupts nor time. */
+#define WANT_PIN_SCHEDULED (WANT_PIN | PIN_EXTERNAL_INTERRUPT_EXITING | PIN_PREEMPTION_TIMER)
 #define WANT_PROC (PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
                    PROC_MONITOR_EXITING)
 #define WANT_PROC2 (PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID | PROC2_WBINVD_EXITING)
@@ -45,10 +47,14 @@ static void init_controls(struct vcpu *vcpu)
 {
 	const uint32_t wish = LIKE_PROC2 & vmx_adjust(MSR_IA32_VMX_PROCBASED_CTLS2, LIKE_PROC2);
 
-	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, WANT_PIN, "pin-based");
-	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, WANT_PROC, "processor-based");
+	const int scheduled = cpu_is_scheduled(this_cpu->index);
+
+	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, scheduled ? WANT_PIN_SCHEDULED : WANT_PIN, "pin-based");
+	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, scheduled ? WANT_PROC | PROC_HLT_EXITING : WANT_PROC,
+	        "processor-based");
 	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control, "secondary");
-	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS, WANT_EXIT, "VM-exit");
+	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS, scheduled ? WANT_EXIT | EXIT_ACKNOWLEDGE_INTERRUPT : WANT_EXIT,
+	        "VM-exit");
 	control(VMCS_CTRL_ENTRY, MSR_IA32_VMX_TRUE_ENTRY_CTLS, WANT_ENTRY, "VM-entry");
 	vcpu->pin_controls = (uint32_t)vmread(VMCS_CTRL_PIN);
 	vcpu->proc_controls = (uint32_t)vmread(VMCS_CTRL_PROC);
@@ -96,7 +102,7 @@ static void init_host_state(struct vcpu *vcpu)
 	vmwrite(VMCS_HOST_PAT, PAT_RESET);
 	vmwrite(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
 	vmwrite(VMCS_HOST_RSP, (uint64_t)&vcpu->regs[REG_COUNT]);
-	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+	vmwrite(VMCS_HOST_RIP, (uint64_t)(cpu_is_scheduled(this_cpu->index) ? vmx_exit_entry_scheduled : vmx_exit_entry));
 }
 
 /* One segment register's four fields stand at the same distances in each group of the VMCS (Vol. 3D, Appendix B). */
@@ -109,10 +115,8 @@ static void segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t 
 }
 enum { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS, SEGMENT_LDTR, SEGMENT_TR };
 
-static void init_guest_state(struct vcpu *vcpu)
+static void init_guest_state(struct vcpu *vcpu, const struct config_entry *entry)
 {
-	const struct config_entry *entry = &vcpu->partition->entry;
-
 	segment(SEGMENT_CS, 0x10, 0, 0xffffffff, ACCESS_CODE64);
 	for (uint32_t s = SEGMENT_ES; s <= SEGMENT_GS; s++)
 		if (s != SEGMENT_CS)
@@ -142,10 +146,19 @@ static void init_guest_state(struct vcpu *vcpu)
 	vcpu->regs[REG_RDI] = entry->rdi;
 }
 
-void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
+static void load_vmcs(struct vcpu *vcpu)
 {
 	const uint64_t phys = cpu_phys(vcpu->vmcs);
 
+	*(uint32_t *)vcpu->vmcs = (uint32_t)(rdmsr(MSR_IA32_VMX_BASIC) & VMX_BASIC_REVISION);
+	if (vmclear(phys))
+		vmx_failed("VMCLEAR", phys);
+	if (vmptrld(phys))
+		vmx_failed("VMPTRLD", phys);
+}
+
+void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
+{
 	memset(vcpu, 0, sizeof *vcpu);
 	vcpu->partition = &config.partitions[partition];
 	vcpu->partition_index = partition;
@@ -154,15 +167,27 @@ void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
 	vcpu_init_cpuid(vcpu);
 	vcpu_init_msr_bitmap(vcpu);
 	vcpu_init_io_bitmap(vcpu);
-	*(uint32_t *)vcpu->vmcs = (uint32_t)(rdmsr(MSR_IA32_VMX_BASIC) & VMX_BASIC_REVISION);
-	if (vmclear(phys))
-		vmx_failed("VMCLEAR", phys);
-	if (vmptrld(phys))
-		vmx_failed("VMPTRLD", phys);
+	load_vmcs(vcpu);
 	init_controls(vcpu);
 	init_host_state(vcpu);
-	init_guest_state(vcpu);
+	init_guest_state(vcpu, &vcpu->partition->entry);
 	vcpu_init_control_registers(vcpu);
+}
+
+void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept)
+{
+	static const struct config_entry nowhere;
+
+	memset(vcpu, 0, sizeof *vcpu);
+	memset(vcpu->msr_bitmap, 0xff, sizeof vcpu->msr_bitmap);
+	memset(vcpu->io_bitmap, 0xff, sizeof vcpu->io_bitmap);
+	load_vmcs(vcpu);
+	init_controls(vcpu);
+	vmwrite(VMCS_CTRL_EPTP, empty_ept);
+	init_host_state(vcpu);
+	init_guest_state(vcpu, &nowhere);
+	vcpu_init_control_registers(vcpu);
+	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
 }
 
 void vcpu_run(struct vcpu *vcpu)
@@ -176,9 +201,12 @@ void vcpu_run(struct vcpu *vcpu)
 void vcpu_stop(struct vcpu *vcpu, const char *why)
 {
 	vcpu->state = VCPU_STOPPED;
-	cpu_quiet_apic();
+	if (!cpu_is_scheduled(this_cpu->index))
+		cpu_quiet_apic();
 	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %u ticks\n", vcpu->partition->name,
 	      vcpu->index, why, vcpu_exits(vcpu), vcpu->worst);
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_stop(vcpu);
 	this_cpu->running = 0;
 	if (vmclear(cpu_phys(vcpu->vmcs)))
 		vmx_failed("VMCLEAR", cpu_phys(vcpu->vmcs));

@@ -54,6 +54,10 @@ struct vcpu {
  */
 void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index);
 
+/* The vCPU that a scheduled CPU enters when nobody else runs: in HLT state, with no memory. It executes nothing. `empty_ept`: EPTP of a
+ * table without entries. */
+void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept);
+
 /* Enter the guest for the first time; does not return. vcpu_init() ran on this CPU. */
 _Noreturn void vcpu_run(struct vcpu *vcpu);
 

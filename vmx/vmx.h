@@ -74,4 +74,8 @@ VMX_INVALIDATE_INSTRUCTION(invvpid)
 _Noreturn void vmx_launch(struct vcpu *vcpu);
 void vmx_exit_entry(void); /* HOST_RIP */
 
+/* vmx/scheduled.asm: the same for scheduled vCPUs, and to enter one that was launched before. */
+_Noreturn void vmx_resume(struct vcpu *vcpu);
+void vmx_exit_entry_scheduled(void);
+
 #endif

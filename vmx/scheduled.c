@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduled.h"
+
+#include "core/console.h"
+#include "core/core.h"
+#include "core/cpu.h"
+#include "core/lib.h"
+#include "core/panic.h"
+#include "core/posted.h"
+#include "core/x86.h"
+#include "exit.h"
+#include "vmx.h"
+
+#define MSR_X2APIC_FIRST 0x800u
+#define MSR_X2APIC_LAST 0x8ffu
+
+#define mine (&this_cpu->scheduled)
+
+static uint16_t slot_of(const struct vcpu *vcpu)
+{
+	return (uint16_t)(vcpu - this_cpu->vcpu);
+}
+
+static struct scheduled_vcpu *beside(const struct vcpu *vcpu)
+{
+	return vcpu == &mine->idle ? 0 : &mine->vcpu[slot_of(vcpu)];
+}
+
+/* ---- interrupts into the guest ---- */
+
+/* The guest has become able to run: a blocked vCPU that has an interrupt or NMI to take. */
+static void wake(uint16_t slot)
+{
+	mine->vcpu[slot].halted = 0;
+	sched_wake(&mine->sched, slot);
+	if (sched_preempts(&mine->sched, slot))
+		mine->resched = 1;
+}
+
+/* Interrupts that other CPUs have posted for vCPUs of this one. */
+static void take_posted(void)
+{
+	uint64_t slots = posted_take_slots(this_cpu->index);
+
+	for (uint32_t left = CONFIG_VCPUS_PER_CPU; slots && left; left--) {
+		const uint16_t slot = (uint16_t)__builtin_ctzll(slots);
+
+		slots &= slots - 1;
+		for (uint32_t word = 0; word < 8; word++) {
+			uint32_t bits = posted_take(this_cpu->index, slot, word);
+
+			for (uint32_t n = 0; bits && n < 32; n++, bits &= bits - 1)
+				lapic_accept(&mine->vcpu[slot].lapic, word * 32 + (uint32_t)__builtin_ctz(bits));
+		}
+		if (mine->vcpu[slot].halted && lapic_pending(&mine->vcpu[slot].lapic) >= 0)
+			wake(slot);
+	}
+}
+
+static void interrupt_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open)
+{
+	if (v->window_open == open)
+		return;
+	v->window_open = open;
+	vcpu->proc_controls = open ? vcpu->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
+	                             vcpu->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
+	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
+}
+
+/* Give the guest its highest interrupt, or an exit as soon as it can take it. */
+static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
+{
+	const int vector = lapic_pending(&v->lapic);
+
+	if (vector < 0) {
+		interrupt_window(vcpu, v, 0);
+		return;
+	}
+	if (!(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) ||
+	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
+	    vmread(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) {
+		interrupt_window(vcpu, v, 1);
+		return;
+	}
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
+	lapic_deliver(&v->lapic, (uint32_t)vector);
+	interrupt_window(vcpu, v, lapic_pending(&v->lapic) >= 0);
+}
+
+/* ---- the switch ---- */
+
+static void flush(void)
+{
+	/* What config.flush asks for: see vmx/flush.c (not linked where it asks for nothing). */
+}
+
+/* Put `next`'s state in place of what ran. */
+static void make_current(struct vcpu *next)
+{
+	struct vcpu *const last = this_cpu->running;
+
+	if (last == next)
+		return;
+	if (vmptrld(cpu_phys(next->vmcs)))
+		vmx_failed("VMPTRLD", cpu_phys(next->vmcs));
+	this_cpu->running = next;
+	switch_state(last ? beside(last) : 0, beside(next), mine->xcr0_all);
+	if (last && last->partition != next->partition)
+		flush();
+}
+
+static void reschedule(uint64_t now)
+{
+	struct sched_decision d;
+
+	mine->resched = 0;
+	d = sched_decide(&mine->sched, now);
+	mine->until = d.until;
+	make_current(d.entity == SCHED_IDLE ? &mine->idle : &this_cpu->vcpu[d.entity]);
+}
+
+/* The earliest of what this entry must be left for, in ticks of the preemption timer. */
+static uint32_t timer_ticks(const struct scheduled_vcpu *v)
+{
+	uint64_t next = mine->until < mine->console_due ? mine->until : mine->console_due;
+	uint64_t now, ticks;
+
+	if (v && v->lapic.deadline < next)
+		next = v->lapic.deadline;
+	now = rdtsc();
+	if (next <= now)
+		return 0;
+	ticks = (next - now) >> mine->timer_shift;
+	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
+/* All that is due before a vCPU of this CPU is entered; which one, is decided here. */
+static void prepare_entry(void)
+{
+	const uint64_t now = rdtsc();
+	struct scheduled_vcpu *v = beside(this_cpu->running);
+
+	if (posted_any(this_cpu->index))
+		take_posted();
+	if (v && now >= v->lapic.deadline)
+		lapic_timer_expire(&v->lapic, now);
+	if (now >= mine->console_due) {
+		mine->console_due = SCHED_NEVER;
+		if (console_pump())
+			scheduled_console_due();
+	}
+	if (mine->resched || now >= mine->until) {
+		reschedule(now);
+		v = beside(this_cpu->running);
+		if (v && now >= v->lapic.deadline)
+			lapic_timer_expire(&v->lapic, now);
+	}
+	if (v) {
+		v->halted = 0;
+		inject_pending(this_cpu->running, v);
+	}
+	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, timer_ticks(v));
+	if (mine->nmi) { /* one that comes after this sets the timer to 0 itself */
+		mine->nmi = 0;
+		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
+	}
+}
+
+_Noreturn static void enter(void)
+{
+	struct vcpu *const vcpu = this_cpu->running;
+
+	if (vcpu->state == VCPU_OFF) {
+		vcpu->state = VCPU_RUNNING;
+		vcpu->entered = rdtsc();
+		vmx_launch(vcpu);
+	}
+	vmx_resume(vcpu);
+}
+
+/* ---- exits ---- */
+
+/* x2APIC registers and the deadline. Returns 0 if the MSR is none of them. */
+static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
+{
+	struct lapic *l = &beside(vcpu)->lapic;
+	uint32_t low = 0, high = 0;
+	uint64_t deadline;
+
+	if (msr == MSR_IA32_TSC_DEADLINE) {
+		deadline = lapic_read_deadline(l);
+		low = (uint32_t)deadline;
+		high = (uint32_t)(deadline >> 32);
+	} else if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST) {
+		return 0;
+	} else if (!lapic_read(l, (msr & 0xff) << 4, rdtsc(), &low)) {
+		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "RDMSR", msr);
+		return 1;
+	}
+	vcpu->regs[REG_RAX] = low;
+	vcpu->regs[REG_RDX] = high;
+	skip_instruction();
+	return 1;
+}
+
+static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
+{
+	struct lapic *l = &beside(vcpu)->lapic;
+	const uint32_t low = (uint32_t)vcpu->regs[REG_RAX], high = (uint32_t)vcpu->regs[REG_RDX];
+
+	if (msr == MSR_IA32_TSC_DEADLINE) {
+		lapic_write_deadline(l, (uint64_t)high << 32 | low);
+	} else if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST) {
+		return 0;
+	} else if (msr == MSR_X2APIC_ICR) {
+		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
+		return 1;
+	} else if (high || lapic_write(l, (msr & 0xff) << 4, low, rdtsc()) == LAPIC_FAULT) {
+		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
+		return 1;
+	}
+	skip_instruction();
+	return 1;
+}
+
+/* Wait for an interrupt: those that are pending end it at once, whatever IF says (as in hardware, IF = 0 waits for an NMI). */
+static void halt_vcpu(struct vcpu *vcpu)
+{
+	struct scheduled_vcpu *v = beside(vcpu);
+	const uint64_t interrupts = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+
+	skip_instruction();
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+	if ((interrupts && lapic_pending(&v->lapic) >= 0) || vcpu->nmi_pending)
+		return;
+	v->halted = 1;
+	sched_block(&mine->sched, slot_of(vcpu), interrupts ? v->lapic.deadline : SCHED_NEVER);
+	mine->resched = 1;
+}
+
+static void exit_external_interrupt(void)
+{
+	/* The vector was acknowledged with the exit; kicks only wake this CPU up, what for stands in posted words. */
+	if (vmread(VMCS_EXIT_INTERRUPTION_INFO) & INTERRUPTION_VALID)
+		wrmsr(MSR_X2APIC_EOI, 0);
+}
+
+void vmx_exit_scheduled(struct vcpu *vcpu)
+{
+	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
+	int done = 1;
+
+	switch (reason) {
+	case EXIT_REASON_PREEMPTION_TIMER: /* what is due is looked for on the way back */
+		attention();
+		break;
+	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		exit_external_interrupt();
+		break;
+	case EXIT_REASON_INTERRUPT_WINDOW: /* inject_pending() closes it */
+		break;
+	case EXIT_REASON_HLT:
+		halt_vcpu(vcpu);
+		break;
+	case EXIT_REASON_RDMSR:
+		done = read_apic_msr(vcpu, msr);
+		break;
+	case EXIT_REASON_WRMSR:
+		done = write_apic_msr(vcpu, msr);
+		break;
+	default:
+		done = 0;
+	}
+	if (done)
+		vcpu->count[reason]++;
+	else
+		vmx_exit(vcpu);
+	prepare_entry();
+	if (this_cpu->running != vcpu) {
+		const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
+
+		if (spent > vcpu->worst)
+			vcpu->worst = spent;
+		enter();
+	}
+}
+
+void scheduled_stop(struct vcpu *vcpu)
+{
+	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
+	mine->vcpu[slot_of(vcpu)].lapic.deadline = LAPIC_NEVER;
+	mine->resched = 1;
+	prepare_entry();
+	ASSERT(this_cpu->running != vcpu);
+	enter();
+}
+
+void scheduled_console_due(void)
+{
+	mine->console_due = rdtsc() + tsc_khz;
+}
+
+void scheduled_nmi(void)
+{
+	mine->nmi = 1;
+}
+
+/* ---- start ---- */
+
+static uint64_t to_ticks(uint64_t us)
+{
+	return us * tsc_khz / 1000;
+}
+
+static void init_sched(uint64_t epoch)
+{
+	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
+
+	for (uint16_t i = 0; i < cpu->slot_count; i++) {
+		const struct config_vcpu *c = &config.partitions[cpu->slots[i].partition].vcpus[cpu->slots[i].vcpu];
+
+		mine->configs[i] = (struct sched_entity_config){ cpu->slots[i].partition, c->priority, c->background,
+			                                         to_ticks(c->budget), to_ticks(c->period) };
+	}
+	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++) {
+		const struct config_frame *f = &config.schedules[n].frames[this_cpu->index];
+
+		for (uint16_t w = 0; w < f->window_count; w++)
+			mine->windows[n][w] = (struct sched_window){ to_ticks(f->windows[w].start), to_ticks(f->windows[w].length),
+				                                     f->windows[w].partition };
+		mine->frames[n] = (struct sched_frame){ to_ticks(f->length), mine->windows[n], f->window_count };
+	}
+	sched_init(&mine->sched, mine->frames, CONFIG_SCHEDULES, mine->configs, mine->entities, cpu->slot_count, epoch);
+}
+
+void scheduled_run(uint64_t epoch)
+{
+	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
+
+	mine->timer_shift = (uint32_t)(rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
+	mine->console_due = SCHED_NEVER;
+	mine->resched = 1;
+	wrmsr(MSR_X2APIC_SVR, 0x1ff);
+	init_sched(epoch);
+	for (uint16_t i = 0; i < cpu->slot_count; i++) {
+		struct vcpu *vcpu = &this_cpu->vcpu[i];
+
+		vcpu_init(vcpu, cpu->slots[i].partition, cpu->slots[i].vcpu);
+		mine->xcr0_all |= vcpu->xcr0_allowed | 1;
+		mine->vcpu[i].lapic.x2apic = 1;
+		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id, (uint32_t)(tsc_khz / 1000));
+		switch_state_init(&mine->vcpu[i]);
+		if (cpu->slots[i].vcpu == 0 && !partition_load(cpu->slots[i].partition)) {
+			print("%s: not started: its payload is not the one it was configured with\n", vcpu->partition->name);
+			sched_block(&mine->sched, i, SCHED_NEVER);
+		}
+	}
+	vcpu_init_idle(&mine->idle, ept_pointer_empty);
+	this_cpu->running = &mine->idle;
+	prepare_entry();
+	enter();
+}

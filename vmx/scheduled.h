@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vCPUs that share a CPU: windows by the preemption timer, a local APIC in software, the switch from one vCPU to another.
+ * Linked only where the configuration has a scheduled CPU. Root mode, on the CPU itself.
+ */
+#ifndef VMX_SCHEDULED_H
+#define VMX_SCHEDULED_H
+
+#include "lapic.h"
+#include "sched/sched.h"
+#include "vcpu.h"
+
+#define SCHEDULED_MSRS 8u /* guest MSRs that the VMCS does not hold: vmx/switch.c */
+
+/* What a scheduled vCPU has beside struct vcpu. */
+struct scheduled_vcpu {
+	struct lapic lapic;
+	uint8_t fpu[4096] __attribute__((aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
+	uint64_t msr[SCHEDULED_MSRS];
+	uint64_t dr[4], dr6, cr2, xcr0;
+	uint8_t halted;      /* HLT: does not run until an interrupt that it can take, or an NMI */
+	uint8_t window_open; /* interrupt-window exiting is on */
+};
+
+/* The state of a scheduled CPU. */
+struct scheduled_cpu {
+	struct sched sched;
+	struct sched_entity entities[CONFIG_VCPUS_PER_CPU];
+	struct sched_entity_config configs[CONFIG_VCPUS_PER_CPU];
+	struct sched_window windows[CONFIG_SCHEDULES][CONFIG_WINDOWS_MAX];
+	struct sched_frame frames[CONFIG_SCHEDULES];
+	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
+	uint64_t until;         /* decide again then at the latest */
+	uint64_t console_due;   /* text is left: look again then; or SCHED_NEVER */
+	uint64_t xcr0_all;      /* all components that any guest here may use */
+	uint32_t timer_shift;   /* the preemption timer counts TSC >> this */
+	uint8_t resched;        /* decide again before the next entry */
+	volatile uint8_t nmi;   /* an NMI came in root mode */
+	struct vcpu idle;       /* a VMCS in HLT state, for when nobody runs */
+};
+
+/* Make all vCPUs of this CPU, load their partitions, and run them for ever. `epoch`: TSC at which frames begin, the same on all CPUs. */
+_Noreturn void scheduled_run(uint64_t epoch);
+
+/* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */
+void vmx_exit_scheduled(struct vcpu *vcpu);
+
+/* This vCPU does not run again; goes on with the others. */
+_Noreturn void scheduled_stop(struct vcpu *vcpu);
+
+/* Text is left in a console ring: pump again in a millisecond. */
+void scheduled_console_due(void);
+
+/* An NMI came in root mode: the next entry exits at once. Called by the NMI handler. */
+void scheduled_nmi(void);
+
+/* Save what the VMCS does not hold of `from` and put `to`'s in place; 0: the idle vCPU, which has none. vmx/switch.c. */
+void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
+void switch_state_init(struct scheduled_vcpu *v);
+
+#endif
