@@ -53,21 +53,24 @@ $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
 ifneq ($(filter all image plan run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
+-include $(OBJDIR)/config.mk
 endif
 $(OBJDIR)/config.stamp: $(CONFIG) $(BUILD)/mkconfig
 	$(BUILD)/mkconfig build $(CONFIG) --out $(OBJDIR) --root $(BUILD)
 	@touch $@
 $(CONFIG_C) $(CONFIG_SIZES_H): $(OBJDIR)/config.stamp ;
+# The sizes as make variables: they decide what is compiled.
+$(OBJDIR)/config.mk: $(CONFIG_SIZES_H)
+	sed -n 's/^#define \(CONFIG_[A-Z_]*\) \([0-9]*\)$$/\1 := \2/p' $< > $@
 
 # ---- core --------------------------------------------------------------------------------------------------------
 CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c
 CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 # What a configuration does not need is not linked in: sharing a CPU.
-SCHEDULED := $(filter-out 0,$(shell sed -n 's/^\#define CONFIG_SCHEDULED_CPUS //p' $(CONFIG_SIZES_H) 2>/dev/null))
-ifneq ($(SCHEDULED),)
+ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
-CORE_C := $(filter-out vmx/scheduled.c vmx/switch.c vmx/lapic.c core/posted.c,$(CORE_C))
+CORE_C := $(filter-out vmx/scheduled.c vmx/switch.c vmx/flush.c vmx/lapic.c core/posted.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm,$(CORE_ASM))
 endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
@@ -89,7 +92,7 @@ $(OBJDIR)/core/%.asm.o: %.asm core/layout.inc vmx/exit.inc Makefile
 	nasm -f elf64 -Werror -I. $< -o $@
 $(OBJDIR)/core.elf: $(CORE_OBJS) core/core.lds
 	$(LD) -static -nostdlib --gc-sections --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
-		--defsym=config_cpus=$$(sed -n 's/^#define CONFIG_CPUS //p' $(CONFIG_SIZES_H)) \
+		--defsym=config_cpus=$(CONFIG_CPUS) \
 		-T core/core.lds $(CORE_OBJS) -Map=$@.map -o $@
 $(CORE_BIN): $(OBJDIR)/core.elf
 	objcopy -O binary -j .text -j .rodata -j .data $< $@

@@ -173,6 +173,7 @@ struct config_partition {
 	const char *name;
 	uint32_t flags;
 	uint64_t hypercalls; /* bit n: hypercall number n is allowed */
+	uint32_t rate_period; /* microseconds; a window of it starts in each such period. 0: it asks for no rate */
 	struct config_payload payload;
 	struct config_entry entry;
 	const struct config_vcpu *vcpus;
@@ -213,13 +214,18 @@ struct config_frame {
 	const struct config_window *windows;
 };
 
-/* A schedule: an operating mode (start-up, normal, degraded). The machine begins with number 0. */
+/*
+ * A schedule: an operating mode (start-up, normal, degraded). The machine begins with number 0. All its frames have one
+ * length, so that each frame boundary is one of all CPUs, where they can change schedules together.
+ */
 struct config_schedule {
 	const char *name;
 	const struct config_frame *frames; /* cpu_count of them */
 };
 #define CONFIG_MAX_WINDOWS 256u  /* in a frame */
 #define CONFIG_MAX_SCHEDULES 8u
+#define CONFIG_MAX_SLOTS 64u     /* vCPUs on a CPU */
+#define CONFIG_GUARD_MAX_US 1000u
 #define CONFIG_FRAME_MIN_US 100u
 #define CONFIG_FRAME_MAX_US 10000000u
 
@@ -228,6 +234,7 @@ struct config_schedule {
 #define FLUSH_BUFFERS 2u           /* VERW */
 #define FLUSH_BRANCH_PREDICTORS 4u /* IBPB */
 #define FLUSH_RETURN_STACK 8u      /* RSB stuffing */
+#define FLUSH_ALL 15u
 
 /* What to do where large executable EPT pages let a guest machine-check the CPU (iTLB multihit). */
 enum config_itlb { ITLB_SMALL_PAGES, ITLB_ACCEPT, ITLB_REFUSE };
@@ -240,6 +247,7 @@ struct config {
 	const struct config_partition *partitions;
 	const struct config_schedule *schedules;
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
+	uint32_t guard;      /* microseconds kept free after each window: G = W + S, the most by which the next may start late */
 	uint16_t uart_port;  /* base of the 16550 that carries the consoles; 0: none */
 	uint16_t debug_port; /* a byte port that gets a copy of all console text (0xe9); 0: none */
 	uint8_t itlb_multihit; /* enum config_itlb */

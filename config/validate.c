@@ -17,10 +17,10 @@
 #define CONFIG_MAPS_MAX CONFIG_MAX_MAPS
 #define CONFIG_CPUID_MAX 255u
 #define CONFIG_MSR_SHADOWS 255u
+#define CONFIG_SCHEDULES CONFIG_MAX_SCHEDULES
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
-#define APIC_ID_LAST 254u /* 255 is the xAPIC broadcast */
 #define GDT_LIMIT_MIN 31u /* null, unused, 10h code, 18h data */
 
 static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition,
@@ -87,11 +87,12 @@ static bool name_equal(const char *a, const char *b)
 static enum config_rule check_counts(const struct config *c, struct config_fault *fault)
 {
 	if (c->cpu_count == 0 || c->cpu_count > CONFIG_CPUS || c->memory_count == 0 ||
-	    c->memory_count > CONFIG_MEMORIES || c->partition_count == 0 || c->partition_count > CONFIG_PARTITIONS)
+	    c->memory_count > CONFIG_MEMORIES || c->partition_count == 0 || c->partition_count > CONFIG_PARTITIONS ||
+	    c->schedule_count > CONFIG_SCHEDULES)
 		return fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		const struct config_partition *p = &c->partitions[i];
-		if (p->vcpu_count == 0 || p->vcpu_count > c->cpu_count || p->map_count == 0 ||
+		if (p->vcpu_count == 0 || p->vcpu_count > CONFIG_MAX_CPUS || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
 		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX)
 			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
@@ -117,6 +118,15 @@ static enum config_rule check_names(const struct config *c, struct config_fault 
 			if (name_equal(c->memories[i].name, c->memories[j].name))
 				return fault_at(fault, RULE_NAME, CONFIG_NONE, i, j);
 	}
+	for (unsigned i = 0; i < c->schedule_count; i++) {
+		fault->schedule = (uint16_t)i;
+		if (!name_valid(c->schedules[i].name))
+			return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		for (unsigned j = 0; j < i; j++)
+			if (name_equal(c->schedules[i].name, c->schedules[j].name))
+				return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, j);
+	}
+	fault->schedule = CONFIG_NONE;
 	return RULE_OK;
 }
 
@@ -188,32 +198,6 @@ static enum config_rule check_maps(const struct config *c, struct config_fault *
 		if ((owner != CONFIG_SHARED && owner >= c->partition_count) || !memory_is_mapped(c, i))
 			return fault_at(fault, RULE_MEMORY_OWNER, CONFIG_NONE, i, CONFIG_NONE);
 	}
-	return RULE_OK;
-}
-
-/* Both directions agree: each vCPU's CPU names it, and each owned CPU's vCPU exists. So no CPU is owned twice. */
-static enum config_rule check_cpus(const struct config *c, struct config_fault *fault)
-{
-	unsigned owned = 0, vcpus = 0;
-
-	for (unsigned i = 0; i < c->partition_count; i++) {
-		const struct config_partition *p = &c->partitions[i];
-		vcpus += p->vcpu_count;
-		for (unsigned j = 0; j < p->vcpu_count; j++) {
-			const struct config_vcpu *v = &p->vcpus[j];
-			if (v->cpu >= c->cpu_count || c->cpus[v->cpu].partition != i || c->cpus[v->cpu].vcpu != j)
-				return fault_at(fault, RULE_CPU_OWNER, i, j, v->cpu);
-			if (v->apic_id > APIC_ID_LAST)
-				return fault_at(fault, RULE_APIC_ID, i, j, CONFIG_NONE);
-			for (unsigned k = 0; k < j; k++)
-				if (p->vcpus[k].apic_id == v->apic_id)
-					return fault_at(fault, RULE_APIC_ID, i, j, k);
-		}
-	}
-	for (unsigned i = 0; i < c->cpu_count; i++)
-		owned += c->cpus[i].partition != CONFIG_NONE;
-	if (owned != vcpus)
-		return fault_at(fault, RULE_CPU_OWNER, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -433,7 +417,7 @@ static enum config_rule check_policy(const struct config_partition *p, unsigned 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		if (p->action[i] >= ACTION_COUNT || (allowed[i] & ALLOW(p->action[i])) == 0)
 			return fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
-	if (p->hypercalls >> BH_CALL_COUNT != 0 || (p->flags & ~PARTITION_CPL3_HYPERCALLS) != 0)
+	if (p->hypercalls >> BH_CALL_COUNT != 0 || (p->flags & ~(PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE)) != 0)
 		return fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
@@ -448,10 +432,13 @@ static bool console_valid(const struct config *c)
 
 enum config_rule config_validate(const struct config *c, struct config_fault *fault)
 {
+	const struct config_fault nowhere = {.schedule = CONFIG_NONE, .cpu = CONFIG_NONE};
+
+	*fault = nowhere;
 	if (c->magic != CONFIG_MAGIC || c->version != CONFIG_VERSION)
 		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
-	    check_maps(c, fault) != RULE_OK || check_cpus(c, fault) != RULE_OK)
+	    check_maps(c, fault) != RULE_OK || config_validate_time(c, fault) != RULE_OK)
 		return fault->rule;
 	if (!console_valid(c))
 		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -462,6 +449,7 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		    check_policy(p, i, fault) != RULE_OK)
 			return fault->rule;
 	}
+	*fault = nowhere;
 	return fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
 
@@ -479,7 +467,7 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_MAP_OVERLAP] = "two maps of a partition overlap",
 		[RULE_MAP_RIGHTS] = "a map's rights lack read, or write and execute a shared memory",
 		[RULE_MAP_ALIAS] = "a partition maps the same bytes of its memory twice",
-		[RULE_CPU_OWNER] = "a CPU is owned twice, or CPUs and vCPUs disagree",
+		[RULE_CPU_OWNER] = "a dedicated CPU is owned twice, or CPUs and vCPUs disagree",
 		[RULE_APIC_ID] = "a virtual APIC ID is used twice or above 254",
 		[RULE_SEGMENT] = "a payload segment lies outside the payload or outside the partition's memory",
 		[RULE_ENTRY] = "the first instruction, stack, page table or GDT lies outside the partition's memory",
@@ -492,6 +480,18 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_ACTION] = "an error has an action that it does not allow",
 		[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
 		[RULE_CONSOLE] = "the console ports are out of range or overlap",
+		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
+		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",
+		[RULE_SCHEDULE] = "the schedules and the scheduled CPUs disagree",
+		[RULE_FRAME] = "a frame is too short or too long, differs from the others of its schedule, or has too many windows",
+		[RULE_WINDOW] = "a window is shorter than the guard, or does not fit in its frame together with the guard",
+		[RULE_WINDOW_OVERLAP] = "two windows overlap, or leave less than the guard between them",
+		[RULE_WINDOW_OWNER] = "a window's owner has no vCPU on the CPU",
+		[RULE_NO_TIME] = "a vCPU gets no time: it has no window in any schedule, and no right to slack",
+		[RULE_BUDGET] = "a budget is below the guard or above its period, or the period is out of range",
+		[RULE_PERIOD] = "a period neither divides the frame nor is a multiple of it",
+		[RULE_BUDGET_FIT] = "the windows do not give what the budgets promise",
+		[RULE_RATE] = "the windows do not come at the rate that the partition asks for",
 	};
 
 	return (unsigned)rule < RULE_LAST ? text[rule] : "unknown rule";

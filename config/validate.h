@@ -22,7 +22,7 @@ enum config_rule {
 	RULE_MAP_RIGHTS,     /* no read right (EPT: write without read is a misconfiguration), unknown bits,
 	                      * or write and execute on a shared memory */
 	RULE_MAP_ALIAS,      /* the same bytes of a private memory are mapped twice */
-	RULE_CPU_OWNER,      /* cpus[] and vcpus[] disagree, or a CPU is owned twice */
+	RULE_CPU_OWNER,      /* cpus[] and vcpus[] disagree, or a dedicated CPU has more than one vCPU */
 	RULE_APIC_ID,        /* virtual APIC ID used twice, or above 254 */
 	RULE_SEGMENT,        /* segment outside the payload or outside the maps */
 	RULE_ENTRY,          /* entry address, stack, CR3 or GDT outside the maps, CR3 not aligned, GDT too short */
@@ -36,6 +36,24 @@ enum config_rule {
 	RULE_ACTION,         /* an action that the error class does not allow */
 	RULE_HYPERCALL,      /* a right to a hypercall that does not exist */
 	RULE_CONSOLE,        /* console ports overlap or are out of range */
+	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
+	RULE_DEDICATED,      /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
+	RULE_GUARD,          /* the guard is 0 or above its limit, or an unknown thing is to be flushed */
+	RULE_SCHEDULE,       /* schedules and scheduled CPUs disagree: each schedule has a frame for each scheduled CPU, and
+	                      * for no other */
+	RULE_FRAME,          /* a frame's length is out of its limits, or another (have) than that of CPU `other` in the same
+	                      * schedule (need); or it has too many windows (other is CONFIG_NONE; need: windows, have: limit) */
+	RULE_WINDOW,         /* a window is shorter (have) than the guard (need), or ends, with the guard, at `need` in a
+	                      * frame of `have` */
+	RULE_WINDOW_OVERLAP, /* it starts `have` after the end of window `other`, less than the guard (need), or before it */
+	RULE_WINDOW_OWNER,   /* its owner does not exist, or has no vCPU on this CPU */
+	RULE_NO_TIME,        /* vCPU `index` has neither a window in any schedule nor a right to slack */
+	RULE_BUDGET,         /* vCPU `index`: budget or period out of limits, budget above the period or below the guard */
+	RULE_PERIOD,         /* a budget's (vCPU `index`) or a rate's period (index CONFIG_NONE), `have`, neither divides the
+	                      * frame, `need`, nor is a multiple of it */
+	RULE_BUDGET_FIT,     /* in one of its periods, vCPU `index` and those above it may use `need`, but the windows give
+	                      * `have`; or vCPU `other` stands above it without a budget, and may use all */
+	RULE_RATE,           /* no window of the partition starts in the period that begins at `have` */
 	RULE_LAST
 };
 
@@ -43,13 +61,18 @@ enum config_rule {
 struct config_fault {
 	enum config_rule rule;
 	uint16_t partition; /* index */
-	uint16_t index;     /* of the map, msr, port, segment, vcpu, memory ... in its list */
+	uint16_t index;     /* of the map, msr, port, segment, vcpu, memory, window ... in its list */
 	uint16_t other;     /* the second party of an overlap */
+	uint16_t schedule, cpu;
+	uint64_t need, have;
 };
 
 /* Checks all tables. Returns RULE_OK, or the first broken rule with `fault` filled in. No side effects, bounded by
  * the counts; may be called by anyone at any time. */
 enum config_rule config_validate(const struct config *c, struct config_fault *fault);
+
+/* The part of it that is about CPUs and their time: validate_time.c. Partitions are sound. */
+enum config_rule config_validate_time(const struct config *c, struct config_fault *fault);
 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);

@@ -21,6 +21,7 @@ static const struct capability table[] = {
 	{ "CPUID.1:ECX[5] VMX", 1u << 5, CPUID_1_ECX, 1 },
 	{ "CPUID.1:ECX[21] x2APIC (its timer and EOI reach the guest with no exit)", 1u << 21, CPUID_1_ECX, 1 },
 	{ "CPUID.1:ECX[24] TSC-deadline timer", 1u << 24, CPUID_1_ECX, 1 },
+	{ "CPUID.1:ECX[26] XSAVE", 1u << 26, CPUID_1_ECX, 1 },
 	{ "CPUID.1:EDX[12] MTRR", 1u << 12, CPUID_1_EDX, 1 },
 	{ "CPUID.1:EDX[16] PAT", 1u << 16, CPUID_1_EDX, 1 },
 	{ "CPUID.7:EBX[7] SMEP", 1u << 7, CPUID_7_EBX, 1 },

@@ -9,6 +9,7 @@
 #include "core/posted.h"
 #include "core/x86.h"
 #include "exit.h"
+#include "flush.h"
 #include "vmx.h"
 
 #define MSR_X2APIC_FIRST 0x800u
@@ -89,11 +90,6 @@ static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 
 /* ---- the switch ---- */
 
-static void flush(void)
-{
-	/* What config.flush asks for: see vmx/flush.c (not linked where it asks for nothing). */
-}
-
 /* Put `next`'s state in place of what ran. */
 static void make_current(struct vcpu *next)
 {
@@ -105,8 +101,11 @@ static void make_current(struct vcpu *next)
 		vmx_failed("VMPTRLD", cpu_phys(next->vmcs));
 	this_cpu->running = next;
 	switch_state(last ? beside(last) : 0, beside(next), mine->xcr0_all);
-	if (last && last->partition != next->partition)
-		flush();
+	if (next->partition && next->partition != mine->last_partition) { /* idling in between changes nothing */
+		if (mine->last_partition)
+			flush_for_next_partition(config.flush);
+		mine->last_partition = next->partition;
+	}
 }
 
 static void reschedule(uint64_t now)
@@ -342,6 +341,7 @@ void scheduled_run(uint64_t epoch)
 	mine->console_due = SCHED_NEVER;
 	mine->resched = 1;
 	wrmsr(MSR_X2APIC_SVR, 0x1ff);
+	flush_init();
 	init_sched(epoch);
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		struct vcpu *vcpu = &this_cpu->vcpu[i];
@@ -356,6 +356,8 @@ void scheduled_run(uint64_t epoch)
 			sched_block(&mine->sched, i, SCHED_NEVER);
 		}
 	}
+	xsetbv0(mine->xcr0_all);
+	ASSERT(cpuid(0xd, 0).r[1] <= sizeof mine->vcpu[0].fpu);
 	vcpu_init_idle(&mine->idle, ept_pointer_empty);
 	this_cpu->running = &mine->idle;
 	prepare_entry();

@@ -30,6 +30,7 @@ struct scheduled_cpu {
 	struct sched_window windows[CONFIG_SCHEDULES][CONFIG_WINDOWS_MAX];
 	struct sched_frame frames[CONFIG_SCHEDULES];
 	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
+	const struct config_partition *last_partition; /* whose traces are in the CPU's buffers */
 	uint64_t until;         /* decide again then at the latest */
 	uint64_t console_due;   /* text is left: look again then; or SCHED_NEVER */
 	uint64_t xcr0_all;      /* all components that any guest here may use */

@@ -205,8 +205,10 @@ void vcpu_stop(struct vcpu *vcpu, const char *why)
 		cpu_quiet_apic();
 	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %u ticks\n", vcpu->partition->name,
 	      vcpu->index, why, vcpu_exits(vcpu), vcpu->worst);
-	if (cpu_is_scheduled(this_cpu->index))
+	if (cpu_is_scheduled(this_cpu->index)) {
+		console_follow_up(vcpu);
 		scheduled_stop(vcpu);
+	}
 	this_cpu->running = 0;
 	if (vmclear(cpu_phys(vcpu->vmcs)))
 		vmx_failed("VMCLEAR", cpu_phys(vcpu->vmcs));

@@ -212,26 +212,45 @@ static int child(int parent, const char *word, size_t length)
 	return -1;
 }
 
-/* The line of the deepest part of the path that the file has. */
+/* The deepest part of the path that the file has, and whether that is all of it. */
+static int find(const char *path, bool *all)
+{
+	int node = -1;
+
+	*all = true;
+	for (const char *word = path; *word != '\0';) {
+		size_t length = strcspn(word, "/");
+		int next = child(node, word, length);
+		if (next < 0) {
+			*all = false;
+			break;
+		}
+		node = next;
+		word += length + (word[length] == '/');
+	}
+	return node;
+}
+
+bool document_has(const char *path)
+{
+	bool all;
+
+	find(path, &all);
+	return all;
+}
+
 unsigned line_of(const char *format, ...)
 {
 	char path[128];
-	unsigned line = 1;
-	int node = -1;
+	bool all;
+	int node;
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(path, sizeof path, format, arguments);
 	va_end(arguments);
-	for (const char *word = path; *word != '\0';) {
-		size_t length = strcspn(word, "/");
-		node = child(node, word, length);
-		if (node < 0)
-			break;
-		line = nodes[node].line;
-		word += length + (word[length] == '/');
-	}
-	return line;
+	node = find(path, &all);
+	return node >= 0 ? nodes[node].line : 1;
 }
 
 unsigned line_of_key_after(const char *key, unsigned line, unsigned column)

@@ -72,6 +72,15 @@ const char *size_text(uint64_t bytes)
 	return text("%" PRIu64 " %s", bytes, unit[u]);
 }
 
+const char *time_text(uint64_t us)
+{
+	if (us >= SECOND && us % (SECOND / 10) == 0)
+		return us % SECOND == 0 ? text("%" PRIu64 " s", us / SECOND) : text("%.1f s", (double)us / SECOND);
+	if (us >= 1000 && us % 100 == 0)
+		return us % 1000 == 0 ? text("%" PRIu64 " ms", us / 1000) : text("%.1f ms", (double)us / 1000);
+	return text("%" PRIu64 " us", us);
+}
+
 /* Decimal or 0x hexadecimal digits; what follows them is left at *end. False: there are none. */
 static bool digits(unsigned line, const char *what, const char *string, char **end, uint64_t *value)
 {
@@ -99,29 +108,66 @@ uint64_t parse_number(unsigned line, const char *what, const char *string, uint6
 	return value;
 }
 
-uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max)
+struct unit {
+	const char *suffix;
+	uint64_t factor;
+};
+
+/* A number with a unit, in the smallest of the units: no result above UINT64_MAX. */
+static uint64_t parse_quantity(unsigned line, const char *what, const char *string, const char *kind,
+                               const char *example, const struct unit *units, unsigned count)
 {
-	static const struct {
-		const char *suffix;
-		unsigned shift;
-	} units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+	const char *known = "";
 	uint64_t value = 0;
 	char *end;
 
 	if (!digits(line, what, string, &end, &value))
-		fail(line, "%s: '%s' is not a size; write for instance 256 MiB", what, string);
+		fail(line, "%s: '%s' is not a %s; write for instance %s", what, string, kind, example);
 	end += strspn(end, " ");
-	for (unsigned i = 0; i < LENGTH(units); i++) {
-		if (strcmp(end, units[i].suffix) != 0)
-			continue;
-		if (value > UINT64_MAX >> units[i].shift || value << units[i].shift < min || value << units[i].shift > max)
-			fail(line, "%s: %s is not within %s to %s", what, string, size_text(min), size_text(max));
-		value <<= units[i].shift;
-		if (value % PAGE_SIZE != 0)
-			fail(line, "%s: %s is not a multiple of 4 KiB", what, string);
-		return value;
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(end, units[i].suffix) == 0)
+			return value > UINT64_MAX / units[i].factor ? UINT64_MAX : value * units[i].factor;
+		if (units[i].suffix[0] != '\0')
+			known = text("%s%s%s", known, known[0] == '\0' ? "" : i + 1 < count ? ", " : " and ", units[i].suffix);
 	}
-	fail(line, "%s: '%s' ends in an unknown unit; known are KiB, MiB and GiB", what, string);
+	if (*end == '\0')
+		fail(line, "%s: '%s' has no unit; write for instance %s", what, string, example);
+	fail(line, "%s: '%s' ends in an unknown unit; known are %s", what, string, known);
+}
+
+uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max)
+{
+	static const struct unit units[] = {{"", 1}, {"KiB", KIB(1)}, {"MiB", MIB(1)}, {"GiB", GIB(1)}};
+	uint64_t value = parse_quantity(line, what, string, "size", "256 MiB", units, LENGTH(units));
+
+	if (value < min || value > max)
+		fail(line, "%s: %s is not within %s to %s", what, string, size_text(min), size_text(max));
+	if (value % PAGE_SIZE != 0)
+		fail(line, "%s: %s is not a multiple of 4 KiB", what, string);
+	return value;
+}
+
+uint32_t parse_time(unsigned line, const char *what, const char *string, uint32_t min, uint32_t max)
+{
+	static const struct unit units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}};
+	uint64_t value = min == 0 && strcmp(string, "0") == 0
+	                     ? 0 : parse_quantity(line, what, string, "time", "250 us", units, LENGTH(units));
+
+	if (value < min || value > max)
+		fail(line, "%s: %s is not within %s to %s", what, string, time_text(min), time_text(max));
+	return (uint32_t)value;
+}
+
+uint32_t parse_rate(unsigned line, const char *what, const char *string)
+{
+	static const struct unit units[] = {{"Hz", 1}, {"kHz", 1000}};
+	uint64_t value = parse_quantity(line, what, string, "rate", "1 kHz", units, LENGTH(units));
+
+	if (value < 1 || value > SECOND / CONFIG_FRAME_MIN_US)
+		fail(line, "%s: %s is not within 1 Hz to %u kHz", what, string, SECOND / CONFIG_FRAME_MIN_US / 1000);
+	if (SECOND % value != 0)
+		fail(line, "%s: %s is a period of %.3f us; it must be whole microseconds", what, string, SECOND / (double)value);
+	return (uint32_t)(SECOND / value);
 }
 
 void parse_range(unsigned line, const char *what, const char *string, uint64_t max, uint32_t *first, uint32_t *last)
