@@ -13,11 +13,16 @@
 
 static uint32_t request[CONFIG_CPUS]; /* bits REQUEST_*: set by any CPU, taken by its own */
 
+void attention_kick(uint32_t cpu)
+{
+	wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[cpu] << 32 | 1u << 14 | 4u << 8); /* NMI */
+}
+
 void attention_status(void)
 {
 	for (uint32_t i = 0; i < CONFIG_CPUS; i++) {
 		__atomic_or_fetch(&request[i], REQUEST_STATUS, __ATOMIC_SEQ_CST);
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[i] << 32 | 1u << 14 | 4u << 8); /* NMI */
+		attention_kick(i);
 	}
 }
 

@@ -47,6 +47,9 @@ void ept_build(void);
 /* Let every CPU print a line about what it runs. Any CPU. */
 void attention_status(void);
 
+/* Make CPU `cpu` leave its guest and look what there is to do. Any CPU. */
+void attention_kick(uint32_t cpu);
+
 /* Do what other CPUs have asked this one for. Called where an NMI has brought it here, and when it sleeps. */
 void attention(void);
 

@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "panic.h"
 #include "vmx/capability.h"
+#include "vmx/startup.h"
 #include "x86.h"
 
 _Static_assert(__builtin_offsetof(struct handoff, cpu_cr3) == 56, "core/entry.asm");
@@ -72,6 +73,8 @@ void cpu_run(uint32_t index)
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
 	if (slot->vcpu == 0 && !partition_load(slot->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
+	if (slot->vcpu != 0)
+		startup_wait(vcpu);
 	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, slot->vcpu,
 	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
 	vcpu_run(vcpu);

@@ -13,6 +13,9 @@
 /* Post `vector` for the vCPU in `slot` of CPU `cpu`, and kick that CPU if it is another. Any CPU. */
 void posted_send(uint32_t cpu, uint32_t slot, uint32_t vector);
 
+/* Only make that CPU look at the slot: events for it stand elsewhere (vmx/startup.c). */
+void posted_wake(uint32_t cpu, uint32_t slot);
+
 /* Is anything posted for vCPUs of this CPU? */
 int posted_any(uint32_t cpu);
 

@@ -8,12 +8,16 @@
 #include "core/posted.h"
 #include "core/x86.h"
 #include "exit.h"
+#include "startup.h"
 
 #define ICR_VECTOR 0xffu
 #define ICR_MODE(icr) ((icr) >> 8 & 7)
 #define ICR_MODE_FIXED 0u
 #define ICR_MODE_LOWEST 1u
 #define ICR_MODE_NMI 4u
+#define ICR_MODE_INIT 5u
+#define ICR_MODE_STARTUP 6u
+#define ICR_ASSERT (1u << 14)
 #define ICR_LOGICAL (1u << 11)
 #define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
 #define ICR_BROADCAST 0xffffffffu
@@ -38,13 +42,13 @@ static int is_destination(const struct vcpu *vcpu, uint32_t index, uint64_t icr)
 	}
 }
 
-/* Send to one vCPU of the partition. Returns 0 if that is not offered. */
-static int deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t vector)
+/* Send to one vCPU of the partition. */
+static void deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t vector)
 {
-	if (mode == ICR_MODE_NMI) {
-		if (target != vcpu->index)
-			return 0;
+	if (mode == ICR_MODE_NMI && target == vcpu->index) {
 		inject_nmi(vcpu);
+	} else if (mode >= ICR_MODE_NMI) {
+		startup_send(vcpu, target, mode == ICR_MODE_NMI ? EVENT_NMI : mode == ICR_MODE_INIT ? EVENT_INIT : EVENT_SIPI | vector);
 	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
 		const struct config_vcpu *to = &vcpu->partition->vcpus[target];
 
@@ -53,20 +57,32 @@ static int deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t v
 		else
 			wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[to->cpu] << 32 | 1u << 14 | vector);
 	}
-	return 1;
 }
 
 void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
 {
 	const uint32_t mode = ICR_MODE(icr);
-	const int offered = mode == ICR_MODE_FIXED || mode == ICR_MODE_LOWEST || mode == ICR_MODE_NMI;
+	/* INIT with level 0 is the de-assert of old: nothing to do (SDM Vol. 3A, 11.6.1). SMI and ExtINT are not a guest's to send. */
+	const int deassert = mode == ICR_MODE_INIT && !(icr & ICR_ASSERT);
+	const int offered = mode == ICR_MODE_FIXED || mode == ICR_MODE_LOWEST || mode == ICR_MODE_NMI ||
+	                    ((mode == ICR_MODE_INIT || mode == ICR_MODE_STARTUP) && ICR_SHORTHAND(icr) != 1 && ICR_SHORTHAND(icr) != 2);
 	uint32_t delivered = 0;
 
-	for (uint32_t i = 0; offered && i < vcpu->partition->vcpu_count; i++)
-		if (is_destination(vcpu, i, icr) && !(mode == ICR_MODE_LOWEST && delivered))
-			delivered += (uint32_t)deliver(vcpu, i, mode, icr & ICR_VECTOR);
-	if (delivered || (offered && ICR_SHORTHAND(icr))) /* "all but self" may be nobody */
+	for (uint32_t i = 0; offered && !deassert && i < vcpu->partition->vcpu_count; i++)
+		if (is_destination(vcpu, i, icr) && !(mode == ICR_MODE_LOWEST && delivered)) {
+			deliver(vcpu, i, mode, icr & ICR_VECTOR);
+			delivered++;
+		}
+	if (delivered || (offered && (deassert || ICR_SHORTHAND(icr)))) /* "all but self" may be nobody */
 		skip_instruction();
 	else
 		guest_error_skip(vcpu, ERROR_INTERRUPT, VECTOR_GP, "interrupt command", icr);
+}
+
+void vcpu_reset_apic(struct vcpu *vcpu)
+{
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_reset_apic(vcpu);
+	else
+		cpu_quiet_apic();
 }

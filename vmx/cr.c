@@ -164,3 +164,12 @@ void vcpu_init_control_registers(struct vcpu *vcpu)
 	vmwrite(VMCS_CTRL_CR4_SHADOW, CR4_PAE);
 	vmwrite(VMCS_GUEST_CR4, CR4_PAE | CR4_MCE | CR4_VMXE);
 }
+
+void vcpu_reset_control_registers(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vmwrite(VMCS_CTRL_CR0_SHADOW, CR0_CD | CR0_NW | CR0_ET);
+	vmwrite(VMCS_GUEST_CR0, CR0_ET | CR0_NE);
+	vmwrite(VMCS_CTRL_CR4_SHADOW, 0);
+	vmwrite(VMCS_GUEST_CR4, CR4_MCE | CR4_VMXE);
+}

@@ -8,6 +8,9 @@
 /* Masks, shadows and first values, from the visible features: after vcpu_init_cpuid(), with the VMCS current. */
 void vcpu_init_control_registers(struct vcpu *vcpu);
 
+/* CR0 and CR4 as after INIT; CR0.CD and NW, which INIT sets, are the host's and only shown. */
+void vcpu_reset_control_registers(struct vcpu *vcpu);
+
 /* The VPID of a vCPU: not 0, unique in the machine. */
 static inline uint16_t vcpu_vpid(const struct vcpu *vcpu)
 {

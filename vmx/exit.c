@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "core/panic.h"
 #include "core/x86.h"
+#include "startup.h"
 #include "vmx.h"
 
 _Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132, "vmx/exit.asm");
@@ -34,6 +35,7 @@ static void exit_preemption_timer(struct vcpu *vcpu)
 	vcpu->preemption_armed = 0;
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
 	attention();
+	startup_take(vcpu);
 	console_follow_up(vcpu);
 }
 
@@ -55,6 +57,8 @@ static void exit_exception_or_nmi(struct vcpu *vcpu)
 
 	if ((info & INTERRUPTION_TYPE) == INTERRUPTION_NMI) {
 		attention();
+		if (!cpu_is_scheduled(this_cpu->index))
+			startup_take(vcpu);
 		console_follow_up(vcpu);
 		return;
 	}

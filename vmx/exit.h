@@ -49,6 +49,14 @@ struct visible_features {
 };
 struct visible_features visible_features(struct vcpu *vcpu);
 
+/* Write one segment register of the guest. The four fields of each stand at the same distances in each group of the VMCS
+ * (SDM Vol. 3D, Appendix B). */
+enum { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS, SEGMENT_LDTR, SEGMENT_TR };
+void vmcs_segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t limit, uint32_t access);
+
+/* The local APIC of the vCPU, physical or virtual, as after INIT. */
+void vcpu_reset_apic(struct vcpu *vcpu);
+
 /* Exceptions that are injected (SDM Vol. 3A, table 6-1). */
 #define VECTOR_DB 1u
 #define VECTOR_UD 6u

@@ -10,6 +10,7 @@
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
+#include "startup.h"
 #include "vmx.h"
 
 #define MSR_X2APIC_FIRST 0x800u
@@ -53,7 +54,7 @@ static void take_posted(void)
 			for (uint32_t n = 0; bits && n < 32; n++, bits &= bits - 1)
 				lapic_accept(&mine->vcpu[slot].lapic, word * 32 + (uint32_t)__builtin_ctz(bits));
 		}
-		if (mine->vcpu[slot].halted && lapic_pending(&mine->vcpu[slot].lapic) >= 0)
+		if (this_cpu->vcpu[slot].state != VCPU_STOPPED) /* an event, or an interrupt; if neither, it blocks again */
 			wake(slot);
 	}
 }
@@ -133,6 +134,16 @@ static uint32_t timer_ticks(const struct scheduled_vcpu *v)
 	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
 }
 
+/* INIT and SIPI that were sent to the vCPU whose turn it is. One that waits for a SIPI gives its time away. */
+static int can_run(struct vcpu *vcpu, struct scheduled_vcpu *v)
+{
+	v->halted = 0;
+	if (startup_take(vcpu))
+		return 1;
+	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
+	return 0;
+}
+
 /* All that is due before a vCPU of this CPU is entered; which one, is decided here. */
 static void prepare_entry(void)
 {
@@ -154,10 +165,12 @@ static void prepare_entry(void)
 		if (v && now >= v->lapic.deadline)
 			lapic_timer_expire(&v->lapic, now);
 	}
-	if (v) {
-		v->halted = 0;
-		inject_pending(this_cpu->running, v);
+	for (uint32_t tries = 0; v && !can_run(this_cpu->running, v) && tries < CONFIG_VCPUS_PER_CPU; tries++) {
+		reschedule(now);
+		v = beside(this_cpu->running);
 	}
+	if (v)
+		inject_pending(this_cpu->running, v);
 	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, timer_ticks(v));
 	if (mine->nmi) { /* one that comes after this sets the timer to 0 itself */
 		mine->nmi = 0;
@@ -295,6 +308,13 @@ void scheduled_stop(struct vcpu *vcpu)
 	enter();
 }
 
+void scheduled_reset_apic(struct vcpu *vcpu)
+{
+	struct scheduled_vcpu *v = beside(vcpu);
+
+	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
+}
+
 void scheduled_console_due(void)
 {
 	mine->console_due = rdtsc() + tsc_khz;
@@ -351,6 +371,8 @@ void scheduled_run(uint64_t epoch)
 		mine->vcpu[i].lapic.x2apic = 1;
 		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id, (uint32_t)(tsc_khz / 1000));
 		switch_state_init(&mine->vcpu[i]);
+		if (vcpu->index)
+			startup_wait(vcpu);
 		if (cpu->slots[i].vcpu == 0 && !partition_load(cpu->slots[i].partition)) {
 			print("%s: not started: its payload is not the one it was configured with\n", vcpu->partition->name);
 			sched_block(&mine->sched, i, SCHED_NEVER);

@@ -49,6 +49,9 @@ void vmx_exit_scheduled(struct vcpu *vcpu);
 /* This vCPU does not run again; goes on with the others. */
 _Noreturn void scheduled_stop(struct vcpu *vcpu);
 
+/* Its local APIC as after INIT. */
+void scheduled_reset_apic(struct vcpu *vcpu);
+
 /* Text is left in a console ring: pump again in a millisecond. */
 void scheduled_console_due(void);
 

@@ -105,24 +105,22 @@ static void init_host_state(struct vcpu *vcpu)
 	vmwrite(VMCS_HOST_RIP, (uint64_t)(cpu_is_scheduled(this_cpu->index) ? vmx_exit_entry_scheduled : vmx_exit_entry));
 }
 
-/* One segment register's four fields stand at the same distances in each group of the VMCS (Vol. 3D, Appendix B). */
-static void segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t limit, uint32_t access)
+void vmcs_segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t limit, uint32_t access)
 {
 	vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * number, selector);
 	vmwrite(VMCS_GUEST_ES_BASE + 2 * number, base);
 	vmwrite(VMCS_GUEST_ES_LIMIT + 2 * number, limit);
 	vmwrite(VMCS_GUEST_ES_ACCESS + 2 * number, access);
 }
-enum { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS, SEGMENT_LDTR, SEGMENT_TR };
 
 static void init_guest_state(struct vcpu *vcpu, const struct config_entry *entry)
 {
-	segment(SEGMENT_CS, 0x10, 0, 0xffffffff, ACCESS_CODE64);
+	vmcs_segment(SEGMENT_CS, 0x10, 0, 0xffffffff, ACCESS_CODE64);
 	for (uint32_t s = SEGMENT_ES; s <= SEGMENT_GS; s++)
 		if (s != SEGMENT_CS)
-			segment(s, 0x18, 0, 0xffffffff, ACCESS_DATA);
-	segment(SEGMENT_LDTR, 0, 0, 0, ACCESS_UNUSABLE);
-	segment(SEGMENT_TR, 0, 0, 0x67, ACCESS_TSS64);
+			vmcs_segment(s, 0x18, 0, 0xffffffff, ACCESS_DATA);
+	vmcs_segment(SEGMENT_LDTR, 0, 0, 0, ACCESS_UNUSABLE);
+	vmcs_segment(SEGMENT_TR, 0, 0, 0x67, ACCESS_TSS64);
 	vmwrite(VMCS_GUEST_GDTR_BASE, entry->gdt_base);
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, entry->gdt_limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, 0);

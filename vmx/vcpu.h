@@ -40,6 +40,7 @@ struct vcpu {
 	uint32_t nmi_pending;     /* an NMI for the guest itself waits to be injected */
 	uint16_t partition_index, index; /* index: in partition->vcpus */
 	uint8_t preemption_armed;
+	uint8_t waiting;          /* for a SIPI */
 	uint8_t state;
 	struct uart uart;
 	uint8_t vmcs[4096] __attribute__((aligned(4096)));

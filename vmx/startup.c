@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "startup.h"
+
+#include "core/core.h"
+#include "core/cpu.h"
+#include "core/lib.h"
+#include "core/posted.h"
+#include "core/x86.h"
+#include "cr.h"
+#include "exit.h"
+#include "vmx.h"
+
+/* Access rights in real mode after INIT (SDM Vol. 3A, table 9-1): code, data, LDT, busy 16-bit or 32-bit TSS. */
+#define ACCESS_REAL_CODE 0x9bu
+#define ACCESS_REAL_DATA 0x93u
+#define ACCESS_LDT 0x82u
+#define ACCESS_TSS32 0x8bu
+
+static uint32_t events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
+
+void startup_send(const struct vcpu *from, uint32_t target, uint32_t bits)
+{
+	const struct config_vcpu *to = &from->partition->vcpus[target];
+	uint32_t *word = &events[to->cpu][to->slot];
+
+	if (bits & EVENT_SIPI) /* the last vector counts */
+		__atomic_and_fetch(word, ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(word, bits, __ATOMIC_SEQ_CST);
+	if (cpu_is_scheduled(to->cpu))
+		posted_wake(to->cpu, to->slot);
+	else
+		attention_kick(to->cpu);
+}
+
+/* State after INIT, SDM Vol. 3A, table 9-1. */
+static void reset(struct vcpu *vcpu)
+{
+	uint32_t *c;
+
+	for (uint32_t s = SEGMENT_ES; s <= SEGMENT_GS; s++)
+		vmcs_segment(s, 0, 0, 0xffff, s == SEGMENT_CS ? ACCESS_REAL_CODE : ACCESS_REAL_DATA);
+	vmcs_segment(SEGMENT_LDTR, 0, 0, 0xffff, ACCESS_LDT);
+	vmcs_segment(SEGMENT_TR, 0, 0, 0xffff, ACCESS_TSS32);
+	vmwrite(VMCS_GUEST_GDTR_BASE, 0);
+	vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+	vmwrite(VMCS_GUEST_IDTR_BASE, 0);
+	vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+	vmwrite(VMCS_GUEST_RIP, 0);
+	vmwrite(VMCS_GUEST_RSP, 0);
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+	vmwrite(VMCS_GUEST_CR3, 0);
+	vmwrite(VMCS_GUEST_DR7, 0x400);
+	vmwrite(VMCS_GUEST_EFER, 0);
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, 0);
+	vmwrite(VMCS_CTRL_ENTRY, vmread(VMCS_CTRL_ENTRY) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	vcpu_reset_control_registers(vcpu);
+	memset(vcpu->regs, 0, sizeof vcpu->regs);
+	if ((c = vcpu_cpuid(vcpu, 1, 0))) {
+		c[2] &= ~(1u << 27); /* OSXSAVE mirrors CR4 */
+		vcpu->regs[REG_RDX] = c[0];
+	}
+	if (invvpid(INVVPID_SINGLE_CONTEXT, vcpu_vpid(vcpu), 0))
+		vmx_failed("INVVPID", vcpu_vpid(vcpu));
+	vcpu->waiting = 1;
+}
+
+static void start(struct vcpu *vcpu, uint32_t vector)
+{
+	vmcs_segment(SEGMENT_CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xffff, ACCESS_REAL_CODE);
+	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	vcpu->waiting = 0;
+}
+
+/* Wait-for-SIPI would block the NMIs by which the core gets at this CPU: the vCPU waits in HLT state, with IF = 0. */
+void startup_wait(struct vcpu *vcpu)
+{
+	reset(vcpu);
+	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
+}
+
+int startup_take(struct vcpu *vcpu)
+{
+	uint32_t *word = &events[this_cpu->index][vcpu - this_cpu->vcpu], bits;
+
+	if (!__atomic_load_n(word, __ATOMIC_ACQUIRE))
+		return !vcpu->waiting;
+	bits = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+	if (bits & EVENT_INIT) {
+		startup_wait(vcpu);
+		vcpu_reset_apic(vcpu);
+	}
+	if (bits & EVENT_SIPI && vcpu->waiting)
+		start(vcpu, bits & EVENT_SIPI_VECTOR);
+	if (bits & EVENT_NMI && !vcpu->waiting)
+		inject_nmi(vcpu);
+	return !vcpu->waiting;
+}
