@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Who runs on a scheduled CPU, until when. Pure logic: no hardware, no VMX; compiled for the core and for the host.
+ * The model with its reasons and an example is in docs/scheduling.md.
  *
  * Time belongs to windows in a major frame (ARINC 653's partition schedule). A window has one owner, a partition; those of its vCPUs that
  * live on this CPU share it by fixed priority, each with an optional budget. Budgets are deferrable: unused budget stays until the
  * end of its period, and is full again at each multiple of the period from the epoch. (Deferrable rather than sporadic: one word of
  * state a vCPU instead of a list of replenishments, and the back-to-back effect for which it is known cannot leave the window,
- * whose length is never cut.) Time that a window's owner does not use, and time outside windows, is slack: background vCPUs get it
- * in turn, at no cost to their budgets; else the CPU idles.
+ * whose length is never cut.) Time that a window's owner does not use, and time outside windows, is slack: vCPUs with the
+ * right to it run first, on their budgets; then background vCPUs in turn, at no cost to theirs; else the CPU idles.
  *
- * All times are TSC ticks. Every function is bounded by the number of windows and vCPUs of this CPU, and does not depend on
- * the number of partitions in the machine. One CPU calls, for its own state; only sched_request() is for others.
+ * A window that begins `late` ticks after its plan also ends `late` ticks later. The gap that the plan leaves behind each window,
+ * the guard, is what it moves into; only a start later than that gap is long cuts a window, which is counted.
+ *
+ * All times are TSC ticks, below 2^63. A decision looks at the vCPUs of the window's owner only, so that it does not cost more with
+ * more partitions; slack looks at all that may have it when the timer of one expires. One CPU calls, for its own
+ * state; only sched_request() is for others.
  */
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -19,70 +24,104 @@
 
 #define SCHED_IDLE UINT16_MAX
 #define SCHED_NEVER UINT64_MAX
+#define SCHED_MAX_ENTITIES 64u /* on a CPU */
+#define SCHED_MAX_SCHEDULES 8u
 
-/* A vCPU as the scheduler sees it; constant. */
+/* Rights to slack. */
+#define SCHED_BACKGROUND 1u /* in turn with the other background vCPUs, not charged */
+#define SCHED_EARLY 2u      /* before all of those, on its budget: its window opens early */
+
+/* A vCPU as the scheduler sees it; constant. Those of one partition stand side by side, the highest priority first. */
 struct sched_entity_config {
-	uint16_t partition;
-	uint8_t priority;   /* inside its partition's windows; 0 is the highest. Equal ones: the lower index wins */
-	uint8_t background; /* 1: may run in slack */
-	uint64_t budget;    /* ticks in each period; 0: no limit */
-	uint64_t period;    /* ticks; 0 with budget 0 */
+	uint64_t budget; /* ticks in each period, at most the period; 0: no limit */
+	uint64_t period;
+	uint8_t slack; /* SCHED_BACKGROUND, SCHED_EARLY (needs a budget) */
 };
 
 struct sched_window {
-	uint64_t start, length; /* from the frame's begin; sorted by start, no overlap, inside the frame */
-	uint16_t partition;
+	uint64_t start;      /* from the frame's begin; sorted, start + length at most the next one's start or the frame's length */
+	uint64_t length;     /* not 0. From the decision to the end: the owner's time and the switch to it */
+	uint16_t first, end; /* the owner's entities; none: all of the window is slack */
 };
 
 /* One schedule's (operating mode's) frame on this CPU. */
 struct sched_frame {
-	uint64_t length;
+	uint64_t length; /* not 0 */
 	const struct sched_window *windows;
 	uint16_t window_count;
 };
 
+/*
+ * The schedule in force, one for all CPUs that switch together. They do so without waiting for each other: a request
+ * names a time a little ahead, and each CPU obeys at its first frame boundary from then on. Same epoch, same frame length: same instant.
+ */
+struct sched_mode {
+	uint64_t word;   /* that time, in multiples of SCHED_MAX_SCHEDULES, and in the bits below them the schedule */
+	uint64_t margin; /* how far ahead: at least 8, and longer than a store takes to be seen by the other CPUs */
+	uint64_t settle; /* no other request so long: the longest frame and the latest decision */
+	uint16_t count;  /* of schedules */
+};
+
+enum sched_answer { SCHED_ACCEPTED, SCHED_NO_SUCH, SCHED_BUSY };
+
 struct sched_entity {
-	uint64_t left;      /* budget in this period */
-	uint64_t refill;    /* when it is full again; SCHED_NEVER without a budget */
-	uint64_t wake;      /* a blocked one becomes runnable then; SCHED_NEVER: only by sched_wake() */
-	uint64_t used;      /* ticks it has run in all, for the counters */
-	uint8_t blocked;
+	uint64_t wake;   /* runnable from then on; SCHED_NEVER: from sched_wake() on */
+	uint64_t left;   /* budget in this period; brought up to date when it is looked at */
+	uint64_t refill; /* when it is full again; SCHED_NEVER without a budget */
+	uint64_t used;   /* ticks it has run in all */
 };
 
 struct sched {
-	const struct sched_frame *frames; /* by schedule number */
+	/* Set before sched_init(). */
+	const struct sched_frame *frames; /* by schedule */
 	const struct sched_entity_config *configs;
 	struct sched_entity *entities;
-	uint16_t frame_count, entity_count;
-	uint16_t schedule;      /* in force */
-	uint16_t requested;     /* in force from the next frame boundary */
-	uint16_t current;       /* entity that runs, or SCHED_IDLE */
-	uint16_t window;        /* index in the frame, or window_count in a gap at its end; see in_window */
-	uint16_t background;    /* who had slack last */
-	uint8_t in_window;      /* 0: a gap before windows[window] */
-	uint8_t charged_slack;  /* current runs in slack: its budget is not charged */
-	uint64_t frame_start;
-	uint64_t edge;          /* end of the window or gap */
-	uint64_t since;         /* current runs since */
+	const struct sched_mode *mode;
+	uint64_t slack_turn; /* ticks of a turn of a background vCPU; not 0 */
+	uint64_t slack_min;  /* less than that is not worth a switch */
+	uint16_t entity_count;
+
+	/* State. */
+	uint16_t first, end;             /* entities of the owner of the window in force; none in a gap */
+	uint16_t current;                /* who runs, or SCHED_IDLE */
+	uint16_t rank;                   /* how urgent that is: see sched.c */
+	uint16_t turn;                   /* whose turn it is in slack */
+	uint16_t schedule;               /* in force */
+	uint64_t since;                  /* time of the last decision */
+	uint64_t edge;                   /* end of the window or gap in force */
+	const struct sched_window *next; /* the window that begins at next_start; == last: the next frame does */
+	const struct sched_window *last; /* behind the frame's windows */
+	uint64_t next_start;
+	uint64_t frame_start, frame_end;
+	uint64_t ready;             /* bit n: entity n is known to be runnable */
+	uint64_t background, early; /* masks of entities */
+	uint64_t slack_wake;        /* no entity with a right to slack that is not ready wakes before */
+	uint64_t turn_left;
+
 	/* Counters. */
-	uint64_t windows_started, late_max, idle_ticks, slack_ticks, frames_skipped;
+	uint64_t late, late_max;      /* of the last window's start; of all */
+	uint64_t overrun_max;         /* ticks that one has run beyond its budget, by a late decision */
+	uint64_t windows_started;
+	uint64_t windows_cut;         /* begun too late for their length */
+	uint64_t windows_lost;        /* over before a decision */
+	uint64_t idle_ticks, slack_ticks;
 };
+
+#define SCHED_WINDOW 1u
+#define SCHED_FRAME 2u
 
 struct sched_decision {
-	uint16_t entity;      /* or SCHED_IDLE */
-	uint8_t window_began; /* a window started since the last decision, `late` ticks after its plan */
-	uint8_t frame_began;
-	uint64_t until;       /* decide again then at the latest; always later than now */
-	uint64_t late;
+	uint64_t until;  /* decide again then at the latest; always later than now */
+	uint16_t entity; /* or SCHED_IDLE */
+	uint8_t began;   /* SCHED_WINDOW: a window, s->late ticks after its plan; SCHED_FRAME: a frame, in s->schedule */
 };
 
-/* Begin with schedule 0's frame at `epoch` (at most now). Entities are all runnable, budgets full. */
-void sched_init(struct sched *s, const struct sched_frame *frames, uint16_t frame_count, const struct sched_entity_config *configs,
-                struct sched_entity *entities, uint16_t entity_count, uint64_t epoch);
+/* Begin with schedule 0 at `epoch`, before, at or after `now`. Entities are runnable, their budgets full. */
+void sched_init(struct sched *s, uint64_t epoch, uint64_t now);
 
 /*
- * Charge what has run since the last call, move on to the window of `now`, refill budgets, wake whose time has come, and
- * choose. `now` never goes back. If more than a frame has passed (an SMI, a debugger), whole frames are skipped and counted.
+ * Charge who has run since the last call, move on to the window of `now`, and choose. `now` never goes back. A superfluous call
+ * changes nothing. After a long time without a decision (an SMI, a debugger) frames are skipped.
  */
 struct sched_decision sched_decide(struct sched *s, uint64_t now);
 
@@ -90,11 +129,10 @@ struct sched_decision sched_decide(struct sched *s, uint64_t now);
 void sched_block(struct sched *s, uint16_t entity, uint64_t wake);
 void sched_wake(struct sched *s, uint16_t entity);
 
-/* Would waking `entity` now change who runs? 1: decide again. */
+/* After sched_wake(): 1 if a decision is due now. (It may still choose the same: the woken one has no budget left.) */
 int sched_preempts(const struct sched *s, uint16_t entity);
 
-/* Switch to another schedule at the next frame boundary. May be called by another CPU: a single word is written. Returns 0 if there
- * is no such schedule. */
-int sched_request(struct sched *s, uint16_t schedule);
+/* Switch to another schedule. From any CPU; one word is written. SCHED_BUSY: an earlier request is still under way. */
+enum sched_answer sched_request(struct sched_mode *m, uint16_t schedule, uint64_t now);
 
 #endif

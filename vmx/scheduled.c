@@ -33,7 +33,8 @@ static struct scheduled_vcpu *beside(const struct vcpu *vcpu)
 /* The guest has become able to run: a blocked vCPU that has an interrupt or NMI to take. */
 static void wake(uint16_t slot)
 {
-	mine->vcpu[slot].halted = 0;
+	if (this_cpu->vcpu[slot].state == VCPU_STOPPED)
+		return;
 	sched_wake(&mine->sched, slot);
 	if (sched_preempts(&mine->sched, slot))
 		mine->resched = 1;
@@ -54,7 +55,8 @@ static void take_posted(void)
 			for (uint32_t n = 0; bits && n < 32; n++, bits &= bits - 1)
 				lapic_accept(&mine->vcpu[slot].lapic, word * 32 + (uint32_t)__builtin_ctz(bits));
 		}
-		if (this_cpu->vcpu[slot].state != VCPU_STOPPED) /* an event, or an interrupt; if neither, it blocks again */
+		if (startup_left(&this_cpu->vcpu[slot]) ||
+		    (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS && lapic_pending(&mine->vcpu[slot].lapic) >= 0))
 			wake(slot);
 	}
 }
@@ -245,7 +247,7 @@ static void halt_vcpu(struct vcpu *vcpu)
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if ((interrupts && lapic_pending(&v->lapic) >= 0) || vcpu->nmi_pending)
 		return;
-	v->halted = 1;
+	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
 	sched_block(&mine->sched, slot_of(vcpu), interrupts ? v->lapic.deadline : SCHED_NEVER);
 	mine->resched = 1;
 }

@@ -12,13 +12,16 @@
 
 #define SCHEDULED_MSRS 8u /* guest MSRs that the VMCS does not hold: vmx/switch.c */
 
+/* In HLT: what ends it. With IF = 0 only an NMI or INIT does. */
+enum halted { NOT_HALTED, HALTED_FOR_NMI, HALTED_WITH_INTERRUPTS };
+
 /* What a scheduled vCPU has beside struct vcpu. */
 struct scheduled_vcpu {
 	struct lapic lapic;
 	uint8_t fpu[4096] __attribute__((aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
-	uint8_t halted;      /* HLT: does not run until an interrupt that it can take, or an NMI */
+	uint8_t halted;      /* enum halted */
 	uint8_t window_open; /* interrupt-window exiting is on */
 };
 

@@ -80,11 +80,16 @@ void startup_wait(struct vcpu *vcpu)
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
 }
 
+int startup_left(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&events[this_cpu->index][vcpu - this_cpu->vcpu], __ATOMIC_ACQUIRE) != 0;
+}
+
 int startup_take(struct vcpu *vcpu)
 {
 	uint32_t *word = &events[this_cpu->index][vcpu - this_cpu->vcpu], bits;
 
-	if (!__atomic_load_n(word, __ATOMIC_ACQUIRE))
+	if (!startup_left(vcpu))
 		return !vcpu->waiting;
 	bits = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
 	if (bits & EVENT_INIT) {

@@ -19,6 +19,9 @@
 /* Leave events for vCPU `target` of the caller's partition. Any CPU. */
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t events);
 
+/* Is anything left for this vCPU, which lives on the calling CPU? */
+int startup_left(const struct vcpu *vcpu);
+
 /* Apply what was left for the vCPU whose VMCS is current. Returns 1 if it can run, 0 if it waits for a SIPI. */
 int startup_take(struct vcpu *vcpu);
 

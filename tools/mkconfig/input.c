@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define TEXT_MAX 2048 /* Linux's command line is the longest */
-#define WINDOWS_MAX 1024 /* in the file: more than are allowed, so that the refusal can say how many there are */
+#define LIST_MAX 1024 /* more than is allowed, where another part can tell more clearly what the limit is for */
 #define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, TEXT_MAX)
 #define TEXT_OPTIONAL(key, type, member)                                                                               \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, TEXT_MAX)
@@ -88,8 +88,8 @@ static const cyaml_schema_field_t partition_fields[] = {
 	LIST_OPTIONAL(struct in_partition, ports, port_entry, 256),
 	LIST_OPTIONAL(struct in_partition, msrs, msr_entry, 256),
 	LIST_OPTIONAL(struct in_partition, hypercalls, word, 64),
-	LIST_OPTIONAL(struct in_partition, priority, word, CONFIG_MAX_CPUS),
-	LIST_OPTIONAL(struct in_partition, budget, word, CONFIG_MAX_CPUS),
+	LIST_OPTIONAL(struct in_partition, priority, word, LIST_MAX),
+	LIST_OPTIONAL(struct in_partition, budget, word, LIST_MAX),
 	TEXT_OPTIONAL("background", struct in_partition, background),
 	TEXT_OPTIONAL("rate", struct in_partition, rate),
 	TEXT_OPTIONAL("set_schedule", struct in_partition, set_schedule),
@@ -130,14 +130,14 @@ static const cyaml_schema_value_t window_entry = {
 static const cyaml_schema_field_t frame_fields[] = {
 	TEXT("cpu", struct in_frame, cpu),
 	TEXT("frame", struct in_frame, frame),
-	CYAML_FIELD_SEQUENCE("windows", CYAML_FLAG_POINTER, struct in_frame, windows, &window_entry, 0, WINDOWS_MAX),
+	CYAML_FIELD_SEQUENCE("windows", CYAML_FLAG_POINTER, struct in_frame, windows, &window_entry, 0, LIST_MAX),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t frame_entry = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_frame, frame_fields)};
 static const cyaml_schema_field_t schedule_fields[] = {
 	TEXT("name", struct in_schedule, name),
-	CYAML_FIELD_SEQUENCE("cpus", CYAML_FLAG_POINTER, struct in_schedule, cpus, &frame_entry, 1, CONFIG_MAX_CPUS),
+	CYAML_FIELD_SEQUENCE("cpus", CYAML_FLAG_POINTER, struct in_schedule, cpus, &frame_entry, 1, LIST_MAX),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t schedule_entry = {
@@ -148,9 +148,9 @@ static const cyaml_schema_field_t file_fields[] = {
 	MAPPING_OPTIONAL(struct in_file, console, console_fields),
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,
-                             &schedule_entry, 1, CONFIG_MAX_SCHEDULES),
+                             &schedule_entry, 1, LIST_MAX),
 	TEXT_OPTIONAL("guard", struct in_file, guard),
-	LIST_OPTIONAL(struct in_file, flush, word, 8),
+	LIST_OPTIONAL(struct in_file, flush, word, LIST_MAX),
 	LIST_OPTIONAL(struct in_file, shared, shared_entry, CONFIG_MAX_PARTITIONS),
 	CYAML_FIELD_SEQUENCE("partitions", CYAML_FLAG_POINTER, struct in_file, partitions, &partition_entry, 1,
                              CONFIG_MAX_PARTITIONS),

@@ -4,6 +4,7 @@
  *
  *   document  the YAML file's text, and on which line each key and value stands
  *   input     the file as structures, checked against the schema (libcyaml)
+ *   schedule  who runs on which CPU, and when
  *   plan      struct config and everything beside it, built in memory: the very tables that are later printed as C
  *   output    config.c, config_sizes.h, images, allow lists, the plan as text and SVG
  *
@@ -25,6 +26,7 @@
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
+#define SECOND 1000000u /* in microseconds, as all times of the tables */
 
 /* Of the board's memory: for the firmware's runtime, the loader and its copies of small things, and the core. */
 #define BOARD_RESERVE MIB(64)
@@ -35,6 +37,7 @@ void *allocate(size_t size);                       /* zeroed, never NULL, lives 
 void *grow(void *list, size_t count, size_t size); /* room for one more element than count */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* allocated */
 const char *size_text(uint64_t bytes); /* "256 MiB"; allocated */
+const char *time_text(uint64_t us);    /* "250 us", "6.5 ms"; allocated */
 
 /* document.c */
 struct blob {
@@ -43,7 +46,9 @@ struct blob {
 };
 struct blob read_file(unsigned line, const char *path, size_t limit); /* followed by a zero byte */
 struct blob document_load(const char *path); /* reads and checks form; positions can be asked from then on */
+/* The line of the deepest part of the path that the file has. */
 unsigned line_of(const char *path, ...) __attribute__((format(printf, 1, 2))); /* "partitions/%u/memory" */
+bool document_has(const char *path);
 unsigned line_of_key_after(const char *key, unsigned line, unsigned column);
 extern const char *document_path;
 
@@ -72,15 +77,28 @@ struct in_errors {
 	const char *action[ERROR_CLASS_COUNT];
 };
 struct in_partition {
-	const char *name, *memory, *base, *hypercalls_from_user;
-	const char **cpus, **hypercalls;
+	const char *name, *memory, *base, *hypercalls_from_user, *background, *rate, *set_schedule;
+	const char **cpus, **hypercalls, **priority, **budget;
 	struct in_boot *boot;
 	struct in_features *features;
 	struct in_port *ports;
 	struct in_msr *msrs;
 	struct in_map *maps;
 	struct in_errors *on_error;
-	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count;
+	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count, priority_count, budget_count;
+};
+struct in_window {
+	const char *partition, *start, *length, *every;
+};
+struct in_frame {
+	const char *cpu, *frame;
+	struct in_window *windows;
+	unsigned windows_count;
+};
+struct in_schedule {
+	const char *name;
+	struct in_frame *cpus;
+	unsigned cpus_count;
 };
 struct in_shared {
 	const char *name, *size, *base;
@@ -92,12 +110,14 @@ struct in_console {
 	const char *uart, *debug_port;
 };
 struct in_file {
-	const char *name, *itlb_multihit;
+	const char *name, *itlb_multihit, *guard;
+	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
+	struct in_schedule *schedules;
 	struct in_shared *shared;
 	struct in_partition *partitions;
-	unsigned shared_count, partitions_count;
+	unsigned flush_count, schedules_count, shared_count, partitions_count;
 };
 struct in_file *input_load(const char *path);
 extern const char *const error_names[ERROR_CLASS_COUNT]; /* as in the file, and in enum order */
@@ -105,6 +125,9 @@ extern const char *const error_names[ERROR_CLASS_COUNT]; /* as in the file, and 
 /* value.c: text to numbers, or fail() with the line. `what` begins the message. */
 uint64_t parse_number(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max);
 uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max);
+uint32_t parse_time(unsigned line, const char *what, const char *string, uint32_t min, uint32_t max);
+uint32_t parse_rate(unsigned line, const char *what, const char *string); /* its period */
+bool parse_truth(unsigned line, const char *what, const char *string);    /* false where it is not given */
 void parse_range(unsigned line, const char *what, const char *string, uint64_t max, uint32_t *first, uint32_t *last);
 unsigned parse_name(unsigned line, const char *what, const char *string, const char *const *names, unsigned count);
 
@@ -142,11 +165,22 @@ struct plan_partition {
 };
 #define ORIGIN_DEFAULT UINT32_MAX
 
+/* A frame of a schedule, beside its constant table: where in the file it and its windows stand. */
+struct plan_frame {
+	struct config_window *windows;
+	unsigned *origin; /* of a window: index in the file's list */
+	unsigned index;   /* in the file's list of the schedule's CPUs */
+	bool given;
+};
+
 struct plan {
 	struct config config;
 	struct config_partition *partitions; /* config.partitions, writable */
 	struct config_memory *memories;
 	struct config_cpu *cpus;
+	struct config_slot **slots;      /* cpus[].slots, writable */
+	struct config_frame **frames;    /* schedules[].frames, writable */
+	struct plan_frame **frame_extra; /* [schedule][cpu] */
 	struct plan_partition *extra; /* same index as partitions */
 	const struct in_file *in;
 	uint64_t board_memory;
@@ -159,6 +193,14 @@ struct options {
 /* plan.c */
 void plan_build(struct plan *plan, const struct in_file *in); /* all but the payloads */
 void plan_check(struct plan *plan);                           /* the validator, then the page-table proof */
+
+/* schedule.c: who runs on which CPU, and when */
+void schedules_open(struct plan *plan);                   /* which CPUs are scheduled: before the partitions */
+void vcpus_build(struct plan *plan, unsigned partition);
+void schedules_build(struct plan *plan);                  /* frames and windows: after the partitions */
+unsigned time_fault_line(const struct plan *plan, const struct config_fault *f);
+const char *time_fault_detail(const struct plan *plan, const struct config_fault *f);
+extern const char *const flush_names[];
 
 /* rights.c, cpuid.c: a partition's lists */
 void rights_build(const struct plan *plan, unsigned partition);
@@ -184,7 +226,7 @@ struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struc
 const char *root_path(const struct options *options, const char *path);
 const char *dsdt_path(const struct options *options);
 
-/* emit.c, report.c, picture.c: output */
+/* emit.c, report.c, picture.c, timeline.c: output */
 void emit_config(FILE *out, const struct plan *plan);
 void emit_sizes(FILE *out, const struct plan *plan);
 void emit_allow(FILE *out, const struct plan *plan);

@@ -64,27 +64,6 @@ static void build_memories(struct plan *plan)
 		     size_text(BOARD_RESERVE), size_text(limit), size_text(total - limit));
 }
 
-static void build_cpus(struct plan *plan, unsigned partition)
-{
-	const struct in_partition *in = plan->extra[partition].in;
-	struct config_partition *p = &plan->partitions[partition];
-	struct config_vcpu *vcpus = allocate(in->cpus_count * sizeof *vcpus);
-
-	for (unsigned i = 0; i < in->cpus_count; i++) {
-		unsigned line = line_of("partitions/%u/cpus/%u", partition, i);
-		uint64_t cpu = parse_number(line, "cpus", in->cpus[i], 0, plan->config.cpu_count - 1u);
-		struct config_cpu *c = &plan->cpus[cpu];
-		if (c->partition != CONFIG_NONE)
-			fail(line, "CPU %" PRIu64 " already belongs to partition '%s' (line %u)", cpu,
-			     plan->in->partitions[c->partition].name, line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
-		*c = (struct config_cpu){.partition = (uint16_t)partition, .vcpu = (uint16_t)i};
-		vcpus[i] = (struct config_vcpu){.cpu = (uint16_t)cpu, .apic_id = (uint16_t)i};
-	}
-	plan->extra[partition].vcpus = vcpus;
-	p->vcpus = vcpus;
-	p->vcpu_count = (uint16_t)in->cpus_count;
-}
-
 static uint8_t parse_rights(unsigned line, const char *string)
 {
 	static const char letters[] = "rwx";
@@ -145,7 +124,7 @@ static void build_partition(struct plan *plan, unsigned partition)
 	struct config_partition *p = &plan->partitions[partition];
 
 	p->payload.file = text("%s.img", p->name);
-	build_cpus(plan, partition);
+	vcpus_build(plan, partition);
 	build_maps(plan, partition);
 	cpuid_build(plan, partition);
 	rights_build(plan, partition);
@@ -171,8 +150,7 @@ static void build_machine(struct plan *plan)
 		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit, itlb,
 		                                       LENGTH(itlb));
 	plan->cpus = allocate(c->cpu_count * sizeof *plan->cpus);
-	for (unsigned i = 0; i < c->cpu_count; i++)
-		plan->cpus[i] = (struct config_cpu){.partition = CONFIG_NONE, .vcpu = CONFIG_NONE};
+	plan->slots = allocate(c->cpu_count * sizeof *plan->slots);
 }
 
 void plan_build(struct plan *plan, const struct in_file *in)
@@ -181,6 +159,7 @@ void plan_build(struct plan *plan, const struct in_file *in)
 
 	*plan = (struct plan){.in = in};
 	build_machine(plan);
+	schedules_open(plan);
 	c->partition_count = (uint16_t)in->partitions_count;
 	plan->partitions = allocate(in->partitions_count * sizeof *plan->partitions);
 	plan->extra = allocate(in->partitions_count * sizeof *plan->extra);
@@ -194,6 +173,7 @@ void plan_build(struct plan *plan, const struct in_file *in)
 	build_memories(plan);
 	for (unsigned i = 0; i < in->partitions_count; i++)
 		build_partition(plan, i);
+	schedules_build(plan);
 	c->cpus = plan->cpus;
 	c->memories = plan->memories;
 	c->partitions = plan->partitions;
@@ -214,6 +194,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 			return line_of("partitions/%u/maps/%u/memory", partition, f->index - 1u);
 		if (x != NULL)
 			return line_of("partitions/%u/name", partition);
+		if (f->schedule != CONFIG_NONE)
+			return line_of("schedules/%u/name", f->schedule);
 		if (f->index == CONFIG_NONE)
 			return line_of("name");
 		partition = plan->config.partition_count;
@@ -237,6 +219,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_CONSOLE:
 		return line_of("console/debug_port");
 	default:
+		if (f->rule >= RULE_DEDICATED)
+			return time_fault_line(plan, f);
 		return x != NULL ? line_of("partitions/%u/name", partition) : 1;
 	}
 }
@@ -260,6 +244,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_NAME:
 		if (p != NULL)
 			return text("'%s'", p->name);
+		if (f->schedule != CONFIG_NONE)
+			return text("'%s'", plan->config.schedules[f->schedule].name);
 		return text("'%s'", f->index == CONFIG_NONE ? plan->config.name : plan->memories[f->index].name);
 	case RULE_MEMORY_PLACE:
 		if (f->other == CONFIG_NONE)
@@ -286,6 +272,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 		return text("uart 0x%x-0x%x, debug port 0x%x", plan->config.uart_port, plan->config.uart_port + 7,
 		            plan->config.debug_port);
 	default:
+		if (f->rule >= RULE_DEDICATED)
+			return time_fault_detail(plan, f);
 		return p != NULL ? text("'%s', entry %u", p->name, f->index) : "tables";
 	}
 }

@@ -263,17 +263,19 @@ static void build_ports(const struct plan *plan, unsigned partition)
 
 static void build_hypercalls(const struct plan *plan, unsigned partition)
 {
-	static const char *const truth[] = {"false", "true"};
 	struct config_partition *p = &plan->partitions[partition];
 	const struct in_partition *in = plan->extra[partition].in;
 
 	for (unsigned i = 0; i < in->hypercalls_count; i++)
 		p->hypercalls |= hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
 		                                           in->hypercalls[i], hypercall_names, hypercall_name_count)];
-	if (in->hypercalls_from_user != NULL &&
-	    parse_name(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
-	               in->hypercalls_from_user, truth, LENGTH(truth)) == 1)
+	if (parse_truth(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
+	                in->hypercalls_from_user))
 		p->flags |= PARTITION_CPL3_HYPERCALLS;
+	if (parse_truth(line_of("partitions/%u/set_schedule", partition), "set_schedule", in->set_schedule))
+		p->flags |= PARTITION_SET_SCHEDULE;
+	if ((p->flags & PARTITION_SET_SCHEDULE) != 0 && plan->config.schedule_count == 0)
+		fail(line_of("partitions/%u/set_schedule", partition), "set_schedule: there are no schedules");
 }
 
 static void build_actions(const struct plan *plan, unsigned partition)

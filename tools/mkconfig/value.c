@@ -193,3 +193,10 @@ unsigned parse_name(unsigned line, const char *what, const char *string, const c
 	}
 	fail(line, "%s: '%s' is not known; known are: %s", what, string, known);
 }
+
+bool parse_truth(unsigned line, const char *what, const char *string)
+{
+	static const char *const names[] = {"false", "true"};
+
+	return string != NULL && parse_name(line, what, string, names, LENGTH(names)) == 1;
+}
