@@ -64,7 +64,7 @@ $(OBJDIR)/config.mk: $(CONFIG_SIZES_H)
 	sed -n 's/^#define \(CONFIG_[A-Z_]*\) \([0-9]*\)$$/\1 := \2/p' $< > $@
 
 # ---- core --------------------------------------------------------------------------------------------------------
-CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c
+CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c config/validate_time.c
 CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 # What a configuration does not need is not linked in: sharing a CPU.
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)

@@ -197,7 +197,7 @@ struct config_slot {
 
 /* What a CPU does: parked (no slots), dedicated to the vCPU of its one slot, or scheduled. */
 struct config_cpu {
-	const struct config_slot *slots;
+	const struct config_slot *slots; /* in order of partition, then priority, then vCPU */
 	uint16_t slot_count;
 	uint8_t scheduled; /* 1: every schedule has a frame for it */
 };

@@ -449,7 +449,6 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		    check_policy(p, i, fault) != RULE_OK)
 			return fault->rule;
 	}
-	*fault = nowhere;
 	return fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
 
@@ -481,10 +480,13 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
 		[RULE_CONSOLE] = "the console ports are out of range or overlap",
 		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
+		[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
 		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",
 		[RULE_SCHEDULE] = "the schedules and the scheduled CPUs disagree",
-		[RULE_FRAME] = "a frame is too short or too long, differs from the others of its schedule, or has too many windows",
-		[RULE_WINDOW] = "a window is shorter than the guard, or does not fit in its frame together with the guard",
+		[RULE_FRAME] = "a frame is too short or too long, or has too many windows",
+		[RULE_FRAME_DIFFERS] = "the frames of a schedule differ in length, so that its CPUs could not switch together",
+		[RULE_WINDOW] = "a window is shorter than the guard",
+		[RULE_WINDOW_FIT] = "a window and its guard do not fit in the frame",
 		[RULE_WINDOW_OVERLAP] = "two windows overlap, or leave less than the guard between them",
 		[RULE_WINDOW_OWNER] = "a window's owner has no vCPU on the CPU",
 		[RULE_NO_TIME] = "a vCPU gets no time: it has no window in any schedule, and no right to slack",

@@ -38,13 +38,16 @@ enum config_rule {
 	RULE_CONSOLE,        /* console ports overlap or are out of range */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED,      /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
+	RULE_SLOT,           /* a CPU's slots are not in order: by partition, then priority, then vCPU (partition and index:
+	                      * the vCPU that stands too late) */
 	RULE_GUARD,          /* the guard is 0 or above its limit, or an unknown thing is to be flushed */
 	RULE_SCHEDULE,       /* schedules and scheduled CPUs disagree: each schedule has a frame for each scheduled CPU, and
 	                      * for no other */
-	RULE_FRAME,          /* a frame's length is out of its limits, or another (have) than that of CPU `other` in the same
-	                      * schedule (need); or it has too many windows (other is CONFIG_NONE; need: windows, have: limit) */
-	RULE_WINDOW,         /* a window is shorter (have) than the guard (need), or ends, with the guard, at `need` in a
-	                      * frame of `have` */
+	RULE_FRAME,          /* a frame's length is out of its limits (have), or it has `need` windows, more than the limit
+	                      * (have) */
+	RULE_FRAME_DIFFERS,  /* a frame's length, `have`, is not that of CPU `other` in the same schedule, `need` */
+	RULE_WINDOW,         /* a window's length, `have`, is below the guard, `need` */
+	RULE_WINDOW_FIT,     /* it ends, with the guard, at `need` in a frame of `have` */
 	RULE_WINDOW_OVERLAP, /* it starts `have` after the end of window `other`, less than the guard (need), or before it */
 	RULE_WINDOW_OWNER,   /* its owner does not exist, or has no vCPU on this CPU */
 	RULE_NO_TIME,        /* vCPU `index` has neither a window in any schedule nor a right to slack */

@@ -68,6 +68,19 @@ static enum config_rule check_owners(const struct config *c, struct config_fault
 	return RULE_OK;
 }
 
+/* Partitions stand together, and in each the highest priority first: the scheduler rests on it. */
+static enum config_rule check_order(const struct config *c, unsigned cpu, struct config_fault *fault)
+{
+	for (unsigned i = 1; i < c->cpus[cpu].slot_count; i++) {
+		const struct config_slot *a = &c->cpus[cpu].slots[i - 1], *b = a + 1;
+		unsigned before = vcpu_of(c, a)->priority, after = vcpu_of(c, b)->priority;
+		if (b->partition < a->partition ||
+		    (b->partition == a->partition && (after < before || (after == before && b->vcpu < a->vcpu))))
+			return broken(fault, RULE_SLOT, b->partition, b->vcpu, CONFIG_NONE, 0, 0);
+	}
+	return RULE_OK;
+}
+
 static bool period_valid(uint32_t us)
 {
 	return us >= CONFIG_FRAME_MIN_US && us <= CONFIG_FRAME_MAX_US;
@@ -87,8 +100,10 @@ static enum config_rule check_frame(const struct config *c, unsigned first, stru
 		return broken(at, RULE_SCHEDULE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE, 0, 0);
 	if (f->length == 0)
 		return RULE_OK;
-	if (!period_valid(f->length) || f->length != length)
-		return broken(at, RULE_FRAME, CONFIG_NONE, CONFIG_NONE, first, length, f->length);
+	if (!period_valid(f->length))
+		return broken(at, RULE_FRAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE, 0, f->length);
+	if (f->length != length)
+		return broken(at, RULE_FRAME_DIFFERS, CONFIG_NONE, CONFIG_NONE, first, length, f->length);
 	if (f->window_count > CONFIG_WINDOWS_MAX)
 		return broken(at, RULE_FRAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE, f->window_count, CONFIG_WINDOWS_MAX);
 	return RULE_OK;
@@ -116,7 +131,7 @@ static enum config_rule check_windows(const struct config *c, struct config_faul
 		if (w->length < c->guard)
 			return broken(at, RULE_WINDOW, w->partition, i, CONFIG_NONE, c->guard, w->length);
 		if (end + c->guard > f->length)
-			return broken(at, RULE_WINDOW, w->partition, i, CONFIG_NONE, end + c->guard, f->length);
+			return broken(at, RULE_WINDOW_FIT, w->partition, i, CONFIG_NONE, end + c->guard, f->length);
 		if (i > 0 && w->start < last_end + c->guard)
 			return broken(at, RULE_WINDOW_OVERLAP, w->partition, i, i - 1, c->guard,
 			              w->start > last_end ? w->start - last_end : 0);
@@ -156,8 +171,8 @@ static enum config_rule check_vcpu(const struct config *c, unsigned partition, u
 	return RULE_OK;
 }
 
-/* The least time that the partition's windows give in any of the periods, counted from the frame's begin. Each round takes
- * up the windows where the last one left them: as many steps as windows and periods. */
+/* The least time that the partition's windows give in any of the periods, counted from the frame's begin. Each round
+ * takes up the windows where the last one left them: as many steps as windows and periods. */
 static uint64_t least_supply(const struct config_frame *f, unsigned partition, uint32_t period)
 {
 	uint32_t span = period < f->length ? period : f->length;
@@ -182,7 +197,7 @@ static uint64_t least_supply(const struct config_frame *f, unsigned partition, u
 	return least * (period / span);
 }
 
-/* The most that a vCPU may use of its budget within a period of another one. Both count their periods from the epoch. */
+/* The most that a vCPU may use of its budget within a period of another one. Both count periods from the epoch. */
 static uint64_t demand(const struct config_vcpu *v, uint32_t within)
 {
 	uint64_t periods = within % v->period == 0   ? within / v->period
@@ -205,14 +220,11 @@ static enum config_rule check_budget(const struct config *c, unsigned slot, stru
 	if (!fits(v->period, f->length))
 		return broken(at, RULE_PERIOD, mine->partition, mine->vcpu, CONFIG_NONE, f->length, v->period);
 	have = least_supply(f, mine->partition, v->period);
-	for (unsigned i = 0; i < c->cpus[at->cpu].slot_count; i++) {
-		const struct config_vcpu *o = vcpu_of(c, &slots[i]);
-		if (slots[i].partition != mine->partition || o->priority > v->priority ||
-		    (o->priority == v->priority && i >= slot))
-			continue;
-		if (o->budget == 0)
-			return broken(at, RULE_BUDGET_FIT, mine->partition, mine->vcpu, slots[i].vcpu, need, have);
-		need += demand(o, v->period);
+	while (slot > 0 && slots[--slot].partition == mine->partition) {
+		const struct config_vcpu *above = vcpu_of(c, &slots[slot]);
+		if (above->budget == 0)
+			return broken(at, RULE_BUDGET_FIT, mine->partition, mine->vcpu, slots[slot].vcpu, need, have);
+		need += demand(above, v->period);
 	}
 	if (need > have)
 		return broken(at, RULE_BUDGET_FIT, mine->partition, mine->vcpu, CONFIG_NONE, need, have);
@@ -237,6 +249,11 @@ static enum config_rule check_rate(const struct config *c, unsigned partition, s
 
 static enum config_rule check_schedules(const struct config *c, unsigned first, struct config_fault *at)
 {
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		at->cpu = (uint16_t)i;
+		if (check_order(c, i, at) != RULE_OK)
+			return at->rule;
+	}
 	for (unsigned s = 0; s < c->schedule_count; s++)
 		for (unsigned i = 0; i < c->cpu_count; i++) {
 			at->schedule = (uint16_t)s;
@@ -249,6 +266,7 @@ static enum config_rule check_schedules(const struct config *c, unsigned first, 
 		for (unsigned j = 0; j < c->partitions[i].vcpu_count; j++)
 			if (check_vcpu(c, i, j, at) != RULE_OK)
 				return at->rule;
+	at->cpu = CONFIG_NONE;
 	return RULE_OK;
 }
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path(os.environ.get("BUILD", "build"))
 TOOL = BUILD / "mkconfig-sanitized"
 BAD = sorted((ROOT / "tests/config").glob("*.yaml"))
+MODES = ROOT / "tests/config/good/modes.yaml"
 HEAD = "name: made\nboard: {cpus: 2, memory: 512 MiB}\npartitions:\n"
 KIT = HEAD + "  - name: one\n    cpus: [0]\n    memory: 1 MiB\n    boot: {kit: one.elf}\n"
 KIT_LINE = 7
@@ -108,10 +109,10 @@ def test_bad(path, tmp_path):
 
 
 def test_there_are_enough_bad_ones():
-    assert len(BAD) >= 30
+    assert len(BAD) >= 100
 
 
-@pytest.mark.parametrize("name", ["demo", "reference"])
+@pytest.mark.parametrize("name", ["demo", "reference", "scheduled"])
 def test_shipped_configurations_are_good(name, tmp_path):
     assert run("check", f"config/{name}.yaml").returncode == 0
     plan = run("plan", f"config/{name}.yaml", "--svg", tmp_path / "plan.svg")
@@ -153,15 +154,112 @@ def test_noise(tmp_path):
         file.write_bytes(bytes(rng.choice(b"abc:-[]{}&*!|>'\"#% ,\n?") for _ in range(size)))
         result = run("check", file)
         assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
-    good = (ROOT / "config/reference.yaml").read_bytes()
-    for _ in range(150):
-        bad = bytearray(good)
+    good = [(ROOT / "config/reference.yaml").read_bytes(), MODES.read_bytes()]
+    for i in range(300):
+        bad = bytearray(good[i % 2])
         for _ in range(rng.randint(1, 4)):
             bad[rng.randrange(len(bad))] = rng.choice(b"\n :-{}[]x0,~")
         file.write_bytes(bad)
         result = run("check", file)
         assert result.returncode in (0, 1), result.stderr
         assert result.stderr.count("\n") == result.returncode, result.stderr
+
+
+COMPILE = ["gcc", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffreestanding",
+           f"-I{ROOT}"]
+PRINT_TIME = """
+#include <stdio.h>
+#include "config/config.h"
+int main(void)
+{
+	for (unsigned i = 0; i < config.cpu_count; i++) {
+		printf("cpu %u:", config.cpus[i].scheduled);
+		for (unsigned j = 0; j < config.cpus[i].slot_count; j++)
+			printf(" %u.%u", config.cpus[i].slots[j].partition, config.cpus[i].slots[j].vcpu);
+		puts("");
+	}
+	for (unsigned i = 0; i < config.partitions[0].vcpu_count; i++) {
+		const struct config_vcpu *v = &config.partitions[0].vcpus[i];
+		printf("vcpu %u.%u %u %u %u %u\\n", v->cpu, v->slot, v->priority, v->background, v->budget, v->period);
+	}
+	for (unsigned s = 0; s < config.schedule_count; s++)
+		for (unsigned i = 0; i < config.cpu_count; i++) {
+			const struct config_frame *f = &config.schedules[s].frames[i];
+			printf("%s %u:", config.schedules[s].name, f->length);
+			for (unsigned j = 0; j < f->window_count; j++)
+				printf(" %u+%u %u", f->windows[j].start, f->windows[j].length, f->windows[j].partition);
+			puts("");
+		}
+	printf("guard %u flush %u flags %u rate %u\\n", config.guard, config.flush, config.partitions[2].flags,
+	       config.partitions[1].rate_period);
+	printf("sizes %d %d %d %d %d\\n", CONFIG_VCPUS, CONFIG_VCPUS_PER_CPU, CONFIG_SCHEDULED_CPUS, CONFIG_SCHEDULES,
+	       CONFIG_WINDOWS_MAX);
+}
+"""
+
+
+def test_tables_of_time(tmp_path):
+    """What the file says of CPUs, windows, budgets and modes arrives in the tables, in order."""
+    (tmp_path / "print.c").write_text(PRINT_TIME)
+    good = MODES.read_text().replace("{linux: {kernel: payload/vmlinuz}}", "{kit: one.elf}").replace("guest/rt", "one")
+    result, _, out = build(tmp_path, good, one_elf=elf())
+    assert result.returncode == 0, result.stderr
+    subprocess.run([*COMPILE, "-fhosted", "-include", out / "config_sizes.h", tmp_path / "print.c", out / "config.c",
+                    "-o", tmp_path / "print"], check=True, timeout=TIME_LIMIT)
+    lines = subprocess.run([tmp_path / "print"], check=True, capture_output=True, text=True).stdout.splitlines()
+    assert lines[:4] == ["cpu 1: 0.0 0.1 1.0", "cpu 0:", "cpu 1: 0.2 2.0 3.0", "cpu 0: 0.3"]
+    assert lines[4:8] == ["vcpu 0.0 0 0 2000 10000", "vcpu 0.1 1 0 3000 10000", "vcpu 2.0 0 0 6000 10000",
+                          "vcpu 3.0 0 0 0 0"]
+    assert lines[8] == "normal 10000:" + "".join(f" {t}+200 1 {t + 220}+750 0" for t in range(0, 10000, 1000))
+    assert lines[9:12] == ["normal 0:", "normal 10000: 0+6000 0 6500+1000 3 8000+500 2", "normal 0:"]
+    assert lines[12] == "degraded 5000:" + "".join(f" {t}+200 1" for t in range(0, 5000, 1000))
+    assert lines[13:16] == ["degraded 0:", "degraded 5000: 0+4000 2", "degraded 0:"]
+    assert lines[16:] == ["guard 20 flush 3 flags 2 rate 1000", "sizes 7 3 2 2 20"]
+
+
+def test_plan_of_time(tmp_path):
+    plan = run("plan", MODES, "--svg", tmp_path / "plan.svg")
+    assert plan.returncode == 0, plan.stderr
+    text = plan.stdout
+    assert "  2   linux vCPU 2, monitor vCPU 0, fusion vCPU 0, scheduled\n  3   linux, vCPU 3, dedicated\n" in text
+    assert "schedule normal, CPU 0, frame 10 ms\n    " + "BBAAAAAAAA" * 10 + "\n" in text
+    for line in ("A  linux            75.0 %  750 us every 1 ms from 220 us",
+                 "vCPU 1: priority 1, budget 3 ms per 10 ms",
+                 "B  loop             20.0 %  200 us every 1 ms from 0 us; asks for 1 kHz",
+                 "C  monitor           5.0 %  8 ms to 8.5 ms, and slack",
+                 "-  (guard)           0.6 %  20 us after each",
+                 ".  (slack)          24.4 %", "schedule degraded, CPU 2, frame 5 ms", "may switch them"):
+        assert line in text, line
+    picture = (tmp_path / "plan.svg").read_text()
+    assert picture.count('fill="url(#guard)" />') == 20 + 3 + 5 + 1, "a hatched guard after each window"
+    assert "vCPU 1: priority 1, budget 3 ms per 10 ms" in picture
+
+
+@pytest.mark.parametrize("change,good", [
+    (("guard: 20 us\n", ""), True),
+    (("flush: [l1d, buffers]\n", ""), True),
+    (("flush: [l1d, buffers]", "flush: []"), True),
+    (("start: 8 ms, length: 500 us", "start: 8 ms, length: 1980 us"), True),
+    (("start: 8 ms, length: 500 us", "start: 8 ms, length: 1981 us"), False),
+    (("start: 6500 us, length: 1 ms", "start: 6020 us, length: 1960 us"), True),
+    (("start: 6500 us, length: 1 ms", "start: 6019 us, length: 1960 us"), False),
+    (("3 ms per 10 ms", "5500 us per 10 ms"), True),
+    (("3 ms per 10 ms", "5501 us per 10 ms"), False),
+    (("2 ms per 10 ms", "300 us per 1 ms"), True),
+    (("2 ms per 10 ms", "2 ms per 20 ms"), True),
+    (("rate: 1 kHz", "rate: 200 Hz"), True),
+    (("rate: 1 kHz", "rate: 500 Hz"), False),
+    (("rate: 1 kHz", "rate: 2 kHz"), False),
+    (("unlimited]", "1 ms per 10 ms]"), False),
+    (("[0, 1, 0, 0]", "[1, 0, 0, 0]"), True),
+], ids=lambda v: re.sub(r"\W+", "-", f"{v[0]}-{v[1]}")[:60] if isinstance(v, tuple) else "")
+def test_limits_of_time(change, good, tmp_path):
+    """Just inside and just outside."""
+    text = MODES.read_text()
+    assert change[0] in text
+    (tmp_path / "made.yaml").write_text(text.replace(*change))
+    result = run("check", tmp_path / "made.yaml")
+    assert result.returncode == (0 if good else 1) and result.stderr.count("\n") == result.returncode, result.stderr
 
 
 WRONG_BUILDER = """
@@ -220,8 +318,7 @@ def test_kit_builds(tmp_path):
     build(again, KIT, one_elf=elf())
     for name in ("config.c", "config_sizes.h", "allow.txt", "esp/one.img"):
         assert (out / name).read_bytes() == (again / "out" / name).read_bytes(), "the output is reproducible"
-    subprocess.run(["gcc", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-ffreestanding",
-                    f"-I{ROOT}", "-c", out / "config.c", "-o", tmp_path / "config.o"], check=True, timeout=TIME_LIMIT)
+    subprocess.run([*COMPILE, "-c", out / "config.c", "-o", tmp_path / "config.o"], check=True, timeout=TIME_LIMIT)
 
 
 @pytest.mark.parametrize("data,cause", [

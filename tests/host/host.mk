@@ -10,7 +10,8 @@ HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/ho
 HOST_consolemux := core/consolemux.c
 HOST_pagetable := ept/pagetable.c
 HOST_sha256 := core/sha256.c
-HOST_validate := config/validate.c
+HOST_validate := config/validate.c config/validate_time.c
+HOST_validate_time := config/validate_time.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
 HOST_BUILD := build/host

@@ -18,13 +18,17 @@
 #define MIB (1ull << 20)
 #define NONE CONFIG_NONE
 
-/* Two partitions, one and two, each with 1 MiB of its own and a shared page run. All writable. */
+/* Two partitions, one and two, each with 1 MiB of its own and a shared page run; CPU 3 is scheduled. All writable. */
 struct table {
 	struct config config;
-	struct config_cpu cpus[3];
+	struct config_cpu cpus[4];
+	struct config_slot slots[4][3];
+	struct config_schedule schedules[2];
+	struct config_frame frames[2][4];
+	struct config_window windows[2][3];
 	struct config_memory memories[3];
 	struct config_partition partitions[2];
-	struct config_vcpu vcpus[2][2];
+	struct config_vcpu vcpus[2][4];
 	struct config_map maps[2][2];
 	struct config_segment segments[2][2];
 	struct config_cpuid cpuid[2][3];
@@ -57,7 +61,7 @@ static void good_partition(struct table *t, unsigned i)
 		.entry = {.rip = 0x10000, .cr3 = 0xfe000, .gdt_base = 0xff000, .gdt_limit = 31},
 		.vcpus = t->vcpus[i], .maps = t->maps[i], .segments = t->segments[i], .cpuid = t->cpuid[i],
 		.msrs = t->msrs[i], .ports = t->ports[i],
-		.vcpu_count = i == 0 ? 2 : 1, .map_count = 2, .segment_count = 2, .cpuid_count = 3, .msr_count = 4,
+		.vcpu_count = i == 0 ? 4 : 2, .map_count = 2, .segment_count = 2, .cpuid_count = 3, .msr_count = 4,
 		.port_count = 2,
 		.basic = {[1] = {.first = 0, .count = 1, .any_subleaf = 1}, [4] = {.first = 1, .count = 2}},
 		.action = {[ERROR_TRIPLE_FAULT] = ACTION_STOP, [ERROR_MEMORY] = ACTION_STOP, [ERROR_MSR] = ACTION_INJECT,
@@ -66,15 +70,42 @@ static void good_partition(struct table *t, unsigned i)
 	};
 }
 
+static void good_vcpu(struct table *t, uint16_t partition, uint16_t vcpu, uint16_t cpu)
+{
+	struct config_cpu *c = &t->cpus[cpu];
+
+	t->vcpus[partition][vcpu] = (struct config_vcpu){.cpu = cpu, .apic_id = vcpu, .slot = c->slot_count};
+	t->slots[cpu][c->slot_count++] = (struct config_slot){partition, vcpu};
+	c->slots = t->slots[cpu];
+}
+
+/* CPU 3: two vCPUs with budgets, one above the other, and in other windows a partition that asks for a rate. */
+static void good_time(struct table *t)
+{
+	good_vcpu(t, 0, 0, 0);
+	good_vcpu(t, 1, 0, 1);
+	good_vcpu(t, 0, 1, 2);
+	good_vcpu(t, 0, 2, 3);
+	good_vcpu(t, 0, 3, 3);
+	good_vcpu(t, 1, 1, 3);
+	t->cpus[3].scheduled = 1;
+	t->vcpus[0][2].budget = 100, t->vcpus[0][2].period = 500;
+	t->vcpus[0][3].budget = 50, t->vcpus[0][3].period = 1000, t->vcpus[0][3].priority = 1;
+	t->partitions[1].rate_period = 1000;
+	t->windows[0][0] = (struct config_window){.start = 0, .length = 200, .partition = 0};
+	t->windows[0][1] = (struct config_window){.start = 250, .length = 100, .partition = 1};
+	t->windows[0][2] = (struct config_window){.start = 500, .length = 200, .partition = 0};
+	t->windows[1][0] = (struct config_window){.start = 0, .length = 150, .partition = 0};
+	t->windows[1][1] = (struct config_window){.start = 200, .length = 100, .partition = 1};
+	t->frames[0][3] = (struct config_frame){.length = 1000, .window_count = 3, .windows = t->windows[0]};
+	t->frames[1][3] = (struct config_frame){.length = 500, .window_count = 2, .windows = t->windows[1]};
+	t->schedules[0] = (struct config_schedule){.name = "normal", .frames = t->frames[0]};
+	t->schedules[1] = (struct config_schedule){.name = "degraded", .frames = t->frames[1]};
+}
+
 static void good(struct table *t)
 {
 	memset(t, 0, sizeof *t);
-	t->cpus[0] = (struct config_cpu){.partition = 0, .vcpu = 0};
-	t->cpus[1] = (struct config_cpu){.partition = 1, .vcpu = 0};
-	t->cpus[2] = (struct config_cpu){.partition = 0, .vcpu = 1};
-	t->vcpus[0][0] = (struct config_vcpu){.cpu = 0, .apic_id = 0};
-	t->vcpus[0][1] = (struct config_vcpu){.cpu = 2, .apic_id = 1};
-	t->vcpus[1][0] = (struct config_vcpu){.cpu = 1, .apic_id = 0};
 	t->memories[0] =
 	    (struct config_memory){.name = "one", .size = MIB, .hpa = 16 * MIB, .align = PAGE_SIZE, .owner = 0};
 	t->memories[1] =
@@ -83,10 +114,12 @@ static void good(struct table *t)
 		.name = "box", .size = 2 * PAGE_SIZE, .hpa = CONFIG_HPA_ANY, .align = PAGE_SIZE, .owner = CONFIG_SHARED};
 	good_partition(t, 0);
 	good_partition(t, 1);
+	good_time(t);
 	t->config = (struct config){
 		.magic = CONFIG_MAGIC, .version = CONFIG_VERSION, .name = "good",
 		.cpus = t->cpus, .memories = t->memories, .partitions = t->partitions,
-		.cpu_count = 3, .memory_count = 3, .partition_count = 2,
+		.schedules = t->schedules,
+		.cpu_count = 4, .memory_count = 3, .partition_count = 2, .schedule_count = 2, .guard = 20, .flush = FLUSH_ALL,
 		.uart_port = 0x3f8, .debug_port = 0xe9,
 	};
 }
@@ -103,7 +136,8 @@ static void good(struct table *t)
 	X(no_partition, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = 0) \
 	X(many_partitions, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = CONFIG_MAX_PARTITIONS + 1) \
 	X(no_vcpu, RULE_COUNT, 1, NONE, NONE, t->partitions[1].vcpu_count = 0) \
-	X(many_vcpus, RULE_COUNT, 0, NONE, NONE, p->vcpu_count = 4) \
+	X(many_vcpus, RULE_COUNT, 0, NONE, NONE, p->vcpu_count = CONFIG_MAX_CPUS + 1) \
+	X(many_schedules, RULE_COUNT, NONE, NONE, NONE, t->config.schedule_count = CONFIG_MAX_SCHEDULES + 1) \
 	X(no_map, RULE_COUNT, 0, NONE, NONE, p->map_count = 0) \
 	X(many_maps, RULE_COUNT, 0, NONE, NONE, p->map_count = CONFIG_MAX_MAPS + 1) \
 	X(no_segment, RULE_COUNT, 0, NONE, NONE, p->segment_count = 0) \
@@ -150,11 +184,22 @@ static void good(struct table *t)
 	X(rights_shared, RULE_MAP_RIGHTS, 1, 1, NONE, t->maps[1][1].rights = RWX) \
 	X(alias, RULE_MAP_ALIAS, 0, 1, 0, t->maps[0][1] = (struct config_map){.memory = 0, .rights = 1, .gpa = 4 * \
 	  MIB, .offset = PAGE_SIZE, .size = PAGE_SIZE}) \
-	X(cpu_beyond, RULE_CPU_OWNER, 1, 0, 3, t->vcpus[1][0].cpu = 3) \
+	X(cpu_beyond, RULE_CPU_OWNER, 1, 0, 4, t->vcpus[1][0].cpu = 4) \
 	X(cpu_twice, RULE_CPU_OWNER, 1, 0, 0, t->vcpus[1][0].cpu = 0) \
-	X(cpu_other_vcpu, RULE_CPU_OWNER, 0, 0, 0, t->cpus[0].vcpu = 1) \
-	X(cpu_extra, RULE_CPU_OWNER, NONE, NONE, NONE, p->vcpu_count = 1) \
-	X(cpu_unknown_partition, RULE_CPU_OWNER, 1, 0, 1, t->cpus[1].partition = 9) \
+	X(cpu_other_vcpu, RULE_CPU_OWNER, 0, 0, 0, t->slots[0][0].vcpu = 1) \
+	X(cpu_extra, RULE_CPU_OWNER, NONE, NONE, NONE, t->partitions[1].vcpu_count = 1) \
+	X(cpu_unknown_partition, RULE_CPU_OWNER, 1, 0, 1, t->slots[1][0].partition = 9) \
+	X(cpu_dedicated_twice, RULE_CPU_OWNER, NONE, NONE, 0, t->cpus[0].slot_count = 2) \
+	X(cpu_kind, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].scheduled = 2) \
+	X(slot_beyond, RULE_CPU_OWNER, 0, 3, 3, t->vcpus[0][3].slot = 3) \
+	X(slot_other, RULE_CPU_OWNER, 0, 2, 3, t->vcpus[0][2].slot = 1) \
+	X(slots_many, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].slot_count = CONFIG_MAX_SLOTS + 1) \
+	X(guard_none, RULE_GUARD, NONE, NONE, NONE, t->config.guard = 0) \
+	X(guard_long, RULE_GUARD, NONE, NONE, NONE, t->config.guard = CONFIG_GUARD_MAX_US + 1) \
+	X(flush, RULE_GUARD, NONE, NONE, NONE, t->config.flush = FLUSH_ALL + 1) \
+	X(schedule_none, RULE_SCHEDULE, NONE, NONE, NONE, t->config.schedule_count = 0) \
+	X(schedule_name, RULE_NAME, NONE, NONE, NONE, t->schedules[0].name = "Normal", at->schedule = 0) \
+	X(schedule_name_twice, RULE_NAME, NONE, NONE, 0, t->schedules[1].name = "normal", at->schedule = 1) \
 	X(apic_twice, RULE_APIC_ID, 0, 1, 0, t->vcpus[0][1].apic_id = 0) \
 	X(apic_high, RULE_APIC_ID, 0, 1, NONE, t->vcpus[0][1].apic_id = 255) \
 	X(segment_empty, RULE_SEGMENT, 0, 0, NONE, t->segments[0][0].size = 0) \
@@ -228,28 +273,116 @@ static void good(struct table *t)
 	X(action_absurd, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = 255) \
 	X(hypercall, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << BH_CALL_COUNT) \
 	X(hypercall_last, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << 63) \
-	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 2) \
+	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 4) \
 	X(console_high, RULE_CONSOLE, NONE, NONE, NONE, t->config.uart_port = 0xfff9) \
 	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff) \
 	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)
 
+/* The same for CPU time: the fault's schedule and CPU, what is needed and what there is, stand before the change. */
+#define W0 t->windows[0]
+#define W1 t->windows[1]
+#define V2 t->vcpus[0][2]
+#define V3 t->vcpus[0][3]
+#define TIME_BREAKS(X) \
+	X(priority_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].priority = 1) \
+	X(slack_dedicated, RULE_DEDICATED, 0, 1, NONE, NONE, 2, 0, 0, t->vcpus[0][1].background = 1) \
+	X(budget_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].budget = 500) \
+	X(period_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].period = 500) \
+	X(slot_priority, RULE_SLOT, 0, 3, NONE, NONE, 3, 0, 0, V2.priority = 2) \
+	X(slot_partition, RULE_SLOT, 0, 3, NONE, NONE, 3, 0, 0, swap_slots(t, 1, 2)) \
+	X(slot_vcpu, RULE_SLOT, 0, 2, NONE, NONE, 3, 0, 0, swap_slots(t, 0, 1); V3.priority = 0) \
+	X(frame_missing, RULE_SCHEDULE, NONE, NONE, NONE, 1, 3, 0, 0, t->frames[1][3].length = 0) \
+	X(frame_extra, RULE_SCHEDULE, NONE, NONE, NONE, 1, 2, 0, 0, t->frames[1][2].length = 500) \
+	X(frame_empty, RULE_SCHEDULE, NONE, NONE, NONE, 0, 2, 0, 0, t->frames[0][2].window_count = 1) \
+	X(frame_short, RULE_FRAME, NONE, NONE, NONE, 0, 3, 0, 1, t->frames[0][3].length = 1) \
+	X(frame_long, RULE_FRAME, NONE, NONE, NONE, 0, 3, 0, 3600000000, t->frames[0][3].length = 3600000000) \
+	X(frame_windows, RULE_FRAME, NONE, NONE, NONE, 0, 3, 257, 256, t->frames[0][3].window_count = 257) \
+	X(frame_differs, RULE_FRAME_DIFFERS, NONE, NONE, 2, 0, 3, 500, 1000, t->cpus[2].scheduled = 1; \
+	  t->vcpus[0][1].background = 1; t->frames[0][2].length = t->frames[1][2].length = 500) \
+	X(window_zero, RULE_WINDOW, 1, 1, NONE, 0, 3, 20, 0, W0[1].length = 0) \
+	X(window_short, RULE_WINDOW, 1, 1, NONE, 0, 3, 20, 19, W0[1].length = 19) \
+	X(window_beyond, RULE_WINDOW_FIT, 0, 2, NONE, 0, 3, 1020, 1000, W0[2].length = 500) \
+	X(window_last_guard, RULE_WINDOW_FIT, 0, 2, NONE, 0, 3, 1001, 1000, W0[2].length = 481) \
+	X(window_wraps, RULE_WINDOW_FIT, 1, 1, NONE, 1, 3, UINT32_MAX + 219ull, 500, W1[1].length = UINT32_MAX - 1) \
+	X(window_first_high, RULE_WINDOW_FIT, 0, 0, NONE, 1, 3, UINT32_MAX + 170ull, 500, W1[0].start = UINT32_MAX) \
+	X(window_guard, RULE_WINDOW_OVERLAP, 1, 1, 0, 0, 3, 20, 19, W0[1].start = 219) \
+	X(window_touch, RULE_WINDOW_OVERLAP, 1, 1, 0, 0, 3, 20, 0, W0[1].start = 200) \
+	X(window_overlap, RULE_WINDOW_OVERLAP, 0, 2, 1, 0, 3, 20, 0, W0[2].start = 349) \
+	X(window_unsorted, RULE_WINDOW_OVERLAP, 0, 2, 1, 0, 3, 20, 0, W0[2].start = 0) \
+	X(window_nobody, RULE_WINDOW_OWNER, NONE, 1, NONE, 0, 3, 0, 0, W0[1].partition = 2) \
+	X(window_stranger, RULE_WINDOW_OWNER, 0, 0, NONE, 0, 2, 0, 0, stranger(t)) \
+	X(no_window, RULE_NO_TIME, 1, 1, NONE, NONE, 3, 0, 0, W0[1].partition = W1[1].partition = 0) \
+	X(slack_flag, RULE_BUDGET, 0, 2, NONE, NONE, 3, 100, 500, V2.background = 2) \
+	X(budget_only, RULE_BUDGET, 0, 2, NONE, NONE, 3, 100, 0, V2.period = 0) \
+	X(period_only, RULE_BUDGET, 0, 2, NONE, NONE, 3, 0, 500, V2.budget = 0) \
+	X(budget_long, RULE_BUDGET, 0, 2, NONE, NONE, 3, 501, 500, V2.budget = 501) \
+	X(budget_short, RULE_BUDGET, 0, 2, NONE, NONE, 3, 19, 500, V2.budget = 19) \
+	X(period_short, RULE_BUDGET, 0, 2, NONE, NONE, 3, 50, 99, V2.budget = 50; V2.period = 99) \
+	X(period_long, RULE_BUDGET, 0, 2, NONE, NONE, 3, 100, 10000001, V2.period = 10000001) \
+	X(period_odd, RULE_PERIOD, 0, 2, NONE, 0, 3, 1000, 300, V2.period = 300) \
+	X(period_odd_above, RULE_PERIOD, 0, 2, NONE, 0, 3, 1000, 1500, V2.period = 1500) \
+	X(budget_slack, RULE_BUDGET_FIT, 1, 1, NONE, NONE, 3, 100, 0, W0[1].partition = W1[1].partition = 0; \
+	  t->vcpus[1][1].background = 1; t->vcpus[1][1].budget = 100; t->vcpus[1][1].period = 1000) \
+	X(budget_fit, RULE_BUDGET_FIT, 0, 2, NONE, 1, 3, 151, 150, V2.budget = 151; V3.budget = 20) \
+	X(budget_fit_below, RULE_BUDGET_FIT, 0, 3, NONE, 1, 3, 301, 300, V3.budget = 101) \
+	X(budget_fit_equal, RULE_BUDGET_FIT, 0, 3, NONE, 1, 3, 301, 300, V3.budget = 101; V3.priority = 0) \
+	X(budget_fit_period, RULE_BUDGET_FIT, 0, 2, NONE, 0, 3, 100, 99, W0[2].length = 99) \
+	X(budget_fit_across, RULE_BUDGET_FIT, 0, 2, NONE, 0, 3, 100, 40, W0[2].start = 370; W0[2].length = 170; \
+	  W0[0].length = 200) \
+	X(budget_fit_long, RULE_BUDGET_FIT, 0, 2, NONE, 0, 3, 350, 200, V2.priority = 2; V3.budget = 250; \
+	  swap_slots(t, 0, 1)) \
+	X(budget_unlimited, RULE_BUDGET_FIT, 0, 3, 2, 0, 3, 50, 400, V2.budget = V2.period = 0) \
+	X(rate_high, RULE_RATE, 1, NONE, NONE, NONE, NONE, 99, 0, t->partitions[1].rate_period = 99) \
+	X(rate_low, RULE_RATE, 1, NONE, NONE, NONE, NONE, 10000001, 0, t->partitions[1].rate_period = 10000001) \
+	X(rate_odd, RULE_PERIOD, 1, NONE, NONE, 0, 3, 1000, 400, t->partitions[1].rate_period = 400) \
+	X(rate_missed, RULE_RATE, 1, NONE, NONE, 0, 3, 500, 500, t->partitions[1].rate_period = 500) \
+	X(rate_missed_first, RULE_RATE, 1, NONE, NONE, 0, 3, 200, 0, t->partitions[1].rate_period = 200) \
+	X(rate_no_window, RULE_RATE, 1, NONE, NONE, 1, 3, 1000, 0, t->frames[1][3].window_count = 1)
+
+static void swap_slots(struct table *t, uint16_t a, uint16_t b)
+{
+	struct config_slot slot = t->slots[3][a];
+
+	t->slots[3][a] = t->slots[3][b];
+	t->slots[3][b] = slot;
+	t->vcpus[t->slots[3][a].partition][t->slots[3][a].vcpu].slot = a;
+	t->vcpus[slot.partition][slot.vcpu].slot = b;
+}
+
+/* CPU 2 becomes a scheduled one, too, with a window of a partition that does not live there. */
+static void stranger(struct table *t)
+{
+	t->cpus[2].scheduled = 1;
+	t->slots[1][0] = (struct config_slot){0, 1};
+	t->slots[2][0] = (struct config_slot){1, 0};
+	t->vcpus[0][1].cpu = 1;
+	t->vcpus[1][0].cpu = 2;
+	t->frames[0][2] = (struct config_frame){.length = 1000, .window_count = 1, .windows = t->windows[0]};
+}
+
 #define FUNCTION(name, rule, partition, index, other, ...)                                                             \
-	static void break_##name(struct table *t, struct config_partition *p)                                              \
+	static void break_##name(struct table *t, struct config_partition *p, struct config_fault *at)                     \
 	{                                                                                                                  \
 		(void)t;                                                                                                       \
 		(void)p;                                                                                                       \
+		(void)at;                                                                                                      \
 		__VA_ARGS__;                                                                                                   \
 	}
+#define TIME_FUNCTION(name, rule, partition, index, other, where, on, needed, had, ...)                                \
+	FUNCTION(name, rule, partition, index, other, __VA_ARGS__; at->schedule = where; at->cpu = on; at->need = needed;  \
+	         at->have = had)
 BREAKS(FUNCTION)
+TIME_BREAKS(TIME_FUNCTION)
 
 static const struct {
 	const char *name;
-	void (*change)(struct table *t, struct config_partition *p);
+	void (*change)(struct table *t, struct config_partition *p, struct config_fault *at);
 	enum config_rule rule;
 	uint16_t partition, index, other;
 } breaks[] = {
 #define ROW(name, rule, partition, index, other, ...) {#name, break_##name, rule, partition, index, other},
 	BREAKS(ROW)
+	TIME_BREAKS(ROW)
 };
 
 static void test_good_passes(void **state)
@@ -264,6 +397,8 @@ static void test_good_passes(void **state)
 	t.partitions[0].entry.rsp = MIB; /* a stack that begins at the memory's end */
 	t.config.debug_port = 0;
 	t.config.uart_port = 0;
+	t.vcpus[1][1].background = 1;
+	t.config.flush = 0;
 	t.ports[0][1].kind = PORT_PASS; /* with no console of the host's own, the UART may be given away */
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 }
@@ -272,12 +407,12 @@ static void test_each_break_is_found(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
-		struct config_fault fault;
+		struct config_fault fault, at = {.schedule = NONE, .cpu = NONE};
 		struct table t, before;
 		enum config_rule rule;
 
 		good(&t);
-		breaks[i].change(&t, &t.partitions[0]);
+		breaks[i].change(&t, &t.partitions[0], &at);
 		memcpy(&before, &t, sizeof t);
 		rule = config_validate(&t.config, &fault);
 		if (rule != breaks[i].rule || fault.rule != rule || fault.partition != breaks[i].partition ||
@@ -285,6 +420,10 @@ static void test_each_break_is_found(void **state)
 			fail_msg("%s: rule %d at %u, %u, %u (\"%s\"); expected %d at %u, %u, %u", breaks[i].name, rule,
 			         fault.partition, fault.index, fault.other, config_rule_text(rule), breaks[i].rule,
 			         breaks[i].partition, breaks[i].index, breaks[i].other);
+		if (fault.schedule != at.schedule || fault.cpu != at.cpu || fault.need != at.need || fault.have != at.have)
+			fail_msg("%s: schedule %u, CPU %u, needs %llu, has %llu; expected %u, %u, %llu, %llu", breaks[i].name,
+			         fault.schedule, fault.cpu, (unsigned long long)fault.need, (unsigned long long)fault.have,
+			         at.schedule, at.cpu, (unsigned long long)at.need, (unsigned long long)at.have);
 		assert_memory_equal(&before, &t, sizeof t); /* nothing is changed */
 	}
 }
@@ -322,13 +461,13 @@ static void test_noise_is_survived(void **state)
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		struct { uint8_t *bytes; size_t size; } part[8];
+		struct { uint8_t *bytes; size_t size; } part[9];
 		struct config_fault fault;
 		struct table t;
 		unsigned k;
 
 		good(&t);
-		part[0].bytes = (uint8_t *)t.cpus, part[0].size = sizeof t.cpus;
+		part[0].bytes = (uint8_t *)t.slots, part[0].size = sizeof t.slots;
 		part[1].bytes = (uint8_t *)t.vcpus, part[1].size = sizeof t.vcpus;
 		part[2].bytes = (uint8_t *)t.maps, part[2].size = sizeof t.maps;
 		part[3].bytes = (uint8_t *)t.segments, part[3].size = sizeof t.segments;
@@ -336,9 +475,10 @@ static void test_noise_is_survived(void **state)
 		part[5].bytes = (uint8_t *)t.msrs, part[5].size = sizeof t.msrs;
 		part[6].bytes = (uint8_t *)t.ports, part[6].size = sizeof t.ports;
 		part[7].bytes = (uint8_t *)t.partitions[1].basic, part[7].size = sizeof t.partitions[1].basic;
+		part[8].bytes = (uint8_t *)t.windows, part[8].size = sizeof t.windows;
 		for (int change = 0; change < 3; change++) {
 			random = random * 1664525 + 1013904223;
-			k = (random >> 24) % 8;
+			k = (random >> 24) % 9;
 			part[k].bytes[(random >> 8) % part[k].size] ^= (uint8_t)(1u << (random >> 21 & 7));
 		}
 		assert_true(config_validate(&t.config, &fault) < RULE_LAST);

@@ -29,10 +29,12 @@ static const char *const action_constants[ACTION_COUNT] = {
 };
 static const char *const itlb_constants[] = {"ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE"};
 
-static const char *index_text(uint16_t index)
-{
-	return index == CONFIG_NONE ? "CONFIG_NONE" : text("%u", index);
-}
+static const char *const flags_constants[] = {
+	"0", "PARTITION_CPL3_HYPERCALLS", "PARTITION_SET_SCHEDULE", "PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE",
+};
+static const char *const flush_constants[] = {
+	"FLUSH_L1D", "FLUSH_BUFFERS", "FLUSH_BRANCH_PREDICTORS", "FLUSH_RETURN_STACK",
+};
 
 static const char *rights_constants(unsigned rights)
 {
@@ -48,10 +50,20 @@ static void emit_machine(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
 
-	fprintf(out, "static const struct config_cpu cpus[] = {\n");
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		const struct config_cpu *cpu = &c->cpus[i];
+		if (cpu->slot_count == 0)
+			continue;
+		fprintf(out, "static const struct config_slot cpu%u_slots[] = {", i);
+		for (unsigned j = 0; j < cpu->slot_count; j++)
+			fprintf(out, "\n\t{.partition = %u, .vcpu = %u}, /* %s */", cpu->slots[j].partition, cpu->slots[j].vcpu,
+			        c->partitions[cpu->slots[j].partition].name);
+		fprintf(out, "\n};\n");
+	}
+	fprintf(out, "\nstatic const struct config_cpu cpus[] = {\n");
 	for (unsigned i = 0; i < c->cpu_count; i++)
-		fprintf(out, "\t{.partition = %s, .vcpu = %s},\n", index_text(c->cpus[i].partition),
-		        index_text(c->cpus[i].vcpu));
+		fprintf(out, "\t{.slots = %s, .slot_count = %u, .scheduled = %u},\n",
+		        c->cpus[i].slot_count > 0 ? text("cpu%u_slots", i) : "0", c->cpus[i].slot_count, c->cpus[i].scheduled);
 	fprintf(out, "};\n\nstatic const struct config_memory memories[] = {\n");
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		const struct config_memory *m = &c->memories[i];
@@ -68,8 +80,14 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 	const struct config_partition *p = &plan->partitions[index];
 
 	fprintf(out, "\nstatic const struct config_vcpu p%u_vcpus[] = {\n", index);
-	for (unsigned i = 0; i < p->vcpu_count; i++)
-		fprintf(out, "\t{.cpu = %u, .apic_id = %u},\n", p->vcpus[i].cpu, p->vcpus[i].apic_id);
+	for (unsigned i = 0; i < p->vcpu_count; i++) {
+		const struct config_vcpu *v = &p->vcpus[i];
+		fprintf(out, "\t{.cpu = %u, .apic_id = %u", v->cpu, v->apic_id);
+		if (plan->cpus[v->cpu].scheduled)
+			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .budget = %u, .period = %u", v->slot,
+			        v->priority, v->background, v->budget, v->period);
+		fprintf(out, "},\n");
+	}
 	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
@@ -200,7 +218,9 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	const struct config_partition *p = &plan->partitions[index];
 
 	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index,
-	        p->name, p->flags != 0 ? "PARTITION_CPL3_HYPERCALLS" : "0", p->hypercalls);
+	        p->name, flags_constants[p->flags & 3], p->hypercalls);
+	if (p->rate_period != 0)
+		fprintf(out, "\t\t.rate_period = %u,\n", p->rate_period);
 	emit_payload(out, p);
 	fprintf(out,
 	        "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
@@ -218,6 +238,53 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		fprintf(out, "\t\t\t[%s] = %s,\n", error_constants[i], action_constants[p->action[i]]);
 	fprintf(out, "\t\t},\n\t},\n");
+}
+
+static void emit_schedule(FILE *out, const struct config *c, unsigned schedule)
+{
+	const struct config_schedule *s = &c->schedules[schedule];
+
+	fprintf(out, "\n/* Schedule %u, %s */\n", schedule, s->name);
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		if (s->frames[i].window_count == 0)
+			continue;
+		fprintf(out, "static const struct config_window s%u_cpu%u_windows[] = {\n", schedule, i);
+		for (unsigned j = 0; j < s->frames[i].window_count; j++) {
+			const struct config_window *w = &s->frames[i].windows[j];
+			fprintf(out, "\t{.start = %u, .length = %u, .partition = %u}, /* %s */\n", w->start, w->length,
+			        w->partition, c->partitions[w->partition].name);
+		}
+		fprintf(out, "};\n");
+	}
+	fprintf(out, "static const struct config_frame s%u_frames[] = {\n", schedule);
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		const struct config_frame *f = &s->frames[i];
+		fprintf(out, "\t{.length = %u, .window_count = %u, .windows = %s},\n", f->length, f->window_count,
+		        f->window_count > 0 ? text("s%u_cpu%u_windows", schedule, i) : "0");
+	}
+	fprintf(out, "};\n");
+}
+
+static void emit_schedules(FILE *out, const struct config *c)
+{
+	for (unsigned i = 0; i < c->schedule_count; i++)
+		emit_schedule(out, c, i);
+	if (c->schedule_count == 0)
+		return;
+	fprintf(out, "\nstatic const struct config_schedule schedules[] = {\n");
+	for (unsigned i = 0; i < c->schedule_count; i++)
+		fprintf(out, "\t{.name = \"%s\", .frames = s%u_frames},\n", c->schedules[i].name, i);
+	fprintf(out, "};\n");
+}
+
+static const char *flush_text(unsigned flush)
+{
+	const char *list = "";
+
+	for (unsigned i = 0; i < LENGTH(flush_constants); i++)
+		if ((flush >> i & 1) != 0)
+			list = text("%s%s%s", list, list[0] != '\0' ? " | " : "", flush_constants[i]);
+	return list[0] != '\0' ? list : "0";
 }
 
 void emit_config(FILE *out, const struct plan *plan)
@@ -241,11 +308,17 @@ void emit_config(FILE *out, const struct plan *plan)
 	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
 	for (unsigned i = 0; i < c->partition_count; i++)
 		emit_partition(out, plan, i, &lists[i]);
-	fprintf(out, "};\n\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
+	fprintf(out, "};\n");
+	emit_schedules(out, c);
+	fprintf(out, "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
 	        "\t.cpu_count = %u,\n\t.memory_count = %u,\n\t.partition_count = %u,\n\t.uart_port = 0x%x,\n"
-	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n};\n", c->name, c->cpu_count, c->memory_count,
+	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n", c->name, c->cpu_count, c->memory_count,
 	        c->partition_count, c->uart_port, c->debug_port, itlb_constants[c->itlb_multihit]);
+	if (c->schedule_count > 0)
+		fprintf(out, "\t.schedules = schedules,\n\t.schedule_count = %u,\n\t.guard = %u,\n\t.flush = %s,\n",
+		        c->schedule_count, c->guard, flush_text(c->flush));
+	fprintf(out, "};\n");
 }
 
 static unsigned shadows_of(const struct config_partition *p)
@@ -261,6 +334,24 @@ static unsigned shadows_of(const struct config_partition *p)
 static unsigned larger(unsigned a, unsigned b)
 {
 	return a > b ? a : b;
+}
+
+static void emit_time_sizes(FILE *out, const struct config *c)
+{
+	unsigned slots = 1, windows = 1, scheduled = 0;
+
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		slots = larger(slots, c->cpus[i].slot_count);
+		scheduled += c->cpus[i].scheduled;
+		for (unsigned s = 0; s < c->schedule_count; s++)
+			windows = larger(windows, c->schedules[s].frames[i].window_count);
+	}
+	fprintf(out,
+	        "#define CONFIG_VCPUS_PER_CPU %u\n"
+	        "#define CONFIG_SCHEDULED_CPUS %u\n"
+	        "#define CONFIG_SCHEDULES %u /* 1 at least */\n"
+	        "#define CONFIG_WINDOWS_MAX %u /* of one frame; 1 at least */\n",
+	        slots, scheduled, larger(c->schedule_count, 1), windows);
 }
 
 void emit_sizes(FILE *out, const struct plan *plan)
@@ -288,7 +379,8 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        "#define CONFIG_CPUID_MAX %u /* of one partition */\n"
 	        "#define CONFIG_MSR_SHADOWS %u /* of one vCPU; 1 at least */\n",
 	        maps, cpuid, shadows);
-	fprintf(out, "#define CONFIG_VCPUS %u\n#define CONFIG_VCPUS_PER_CPU 1\n", vcpus);
+	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
+	emit_time_sizes(out, c);
 	fprintf(out, "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);
 }

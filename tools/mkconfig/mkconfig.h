@@ -231,12 +231,14 @@ void emit_config(FILE *out, const struct plan *plan);
 void emit_sizes(FILE *out, const struct plan *plan);
 void emit_allow(FILE *out, const struct plan *plan);
 void emit_plan(FILE *out, const struct plan *plan);
+void emit_time(FILE *out, const struct plan *plan); /* part of the plan */
 void emit_svg(FILE *out, const struct plan *plan);
 extern const char *const kind_names[MSR_KIND_COUNT];
 extern const char *const port_names[PORT_KIND_COUNT];
 extern const char *const action_names[ACTION_COUNT];
 extern const char *const hypercall_names[];
 extern const unsigned hypercall_name_count;
+const char *slots_text(const struct plan *plan, const struct config_cpu *c); /* "linux vCPU 0, loop vCPU 0" */
 const char *rights_text(unsigned rights);                          /* "rwx", "r--" */
 const char *range_text(uint32_t first, uint32_t last);             /* "0x3f8-0x3ff" */
 const char *boot_text(const struct plan_partition *x);             /* "Linux payload/vmlinuz" */

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The plan as a picture: the board's memory, each memory with its maps, each CPU, each partition's rights. */
-#include "mkconfig.h"
+#include "picture.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define WIDTH 1080
-#define MARGIN 32
-#define INNER (WIDTH - 2 * MARGIN)
-#define SECTION_GAP 26
 #define ROW 34
 #define CARD_GAP 20
 #define CARD_WIDTH ((INNER - CARD_GAP) / 2)
@@ -25,7 +21,7 @@ static const char *const colours[] = {
 #define SHARED_COLOUR "#8b8b8b"
 #define RESERVE_COLOUR "#4a4f57"
 
-static const char *colour(uint16_t partition)
+const char *colour(uint16_t partition)
 {
 	return partition == CONFIG_SHARED ? SHARED_COLOUR : colours[partition % LENGTH(colours)];
 }
@@ -45,18 +41,18 @@ static const char *escape(const char *string)
 	return safe;
 }
 
-static void box(FILE *out, double x, double y, double width, double height, const char *fill, const char *more)
+void box(FILE *out, double x, double y, double width, double height, const char *fill, const char *more)
 {
 	fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" %s/>\n", x, y, width, height,
 	        fill, more);
 }
 
-static void label(FILE *out, double x, double y, const char *class, const char *string)
+void label(FILE *out, double x, double y, const char *class, const char *string)
 {
 	fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">%s</text>\n", x, y, class, escape(string));
 }
 
-static int heading(FILE *out, int y, const char *title, const char *note)
+int heading(FILE *out, int y, const char *title, const char *note)
 {
 	label(out, MARGIN, y + 16, "h", title);
 	fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"n\" text-anchor=\"end\">%s</text>\n", WIDTH - MARGIN, y + 16,
@@ -133,6 +129,23 @@ static int draw_memories(FILE *out, const struct plan *plan, int y)
 	return y + SECTION_GAP - 8;
 }
 
+/* A scheduled CPU's vCPUs, side by side. When each runs is in its time line. */
+static void draw_slots(FILE *out, const struct plan *plan, const struct config_cpu *c, int y)
+{
+	double width = (INNER - 80.0) / c->slot_count;
+
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		const char *name = plan->partitions[c->slots[i].partition].name;
+		const char *more = text("vCPU %u", c->slots[i].vcpu);
+		double x = MARGIN + 80 + width * i, after = 20 + BOLD_CHARACTER * (double)strlen(name);
+		box(out, x, y + 3, width - 2, 26, colour(c->slots[i].partition), "rx=\"3\"");
+		if (after < width)
+			label(out, x + 12, y + 21, "w b", name);
+		if (after + 60 < width)
+			label(out, x + after, y + 21, "w", more);
+	}
+}
+
 static int draw_cpus(FILE *out, const struct plan *plan, int y)
 {
 	y = heading(out, y, "CPUs", "in the order of the firmware's table, boot CPU first");
@@ -140,15 +153,18 @@ static int draw_cpus(FILE *out, const struct plan *plan, int y)
 		const struct config_cpu *c = &plan->cpus[i];
 		box(out, MARGIN, y + 3, 70, 26, "#fff", "rx=\"3\" stroke=\"#4a4f57\"");
 		label(out, MARGIN + 12, y + 21, "b", text("CPU %u", i));
-		if (c->partition == CONFIG_NONE) {
+		if (c->slot_count == 0) {
 			box(out, MARGIN + 80, y + 3, INNER - 80, 26, "#eef1f5",
 			    "rx=\"3\" stroke=\"#c9ced6\" stroke-dasharray=\"5 4\"");
 			label(out, MARGIN + 92, y + 21, "n", "parked");
+		} else if (!c->scheduled) {
+			const struct config_partition *p = &plan->partitions[c->slots->partition];
+			box(out, MARGIN + 80, y + 3, INNER - 80, 26, colour(c->slots->partition), "rx=\"3\"");
+			label(out, MARGIN + 92, y + 21, "w b", p->name);
+			label(out, MARGIN + 240, y + 21, "w", text("vCPU %u, APIC ID %u, dedicated: all of the time",
+			                                            c->slots->vcpu, p->vcpus[c->slots->vcpu].apic_id));
 		} else {
-			box(out, MARGIN + 80, y + 3, INNER - 80, 26, colour(c->partition), "rx=\"3\"");
-			label(out, MARGIN + 92, y + 21, "w b", plan->partitions[c->partition].name);
-			label(out, MARGIN + 240, y + 21, "w", text("vCPU %u, APIC ID %u, dedicated: all of the time", c->vcpu,
-			                                            plan->partitions[c->partition].vcpus[c->vcpu].apic_id));
+			draw_slots(out, plan, c, y);
 		}
 		y += ROW;
 	}
@@ -196,6 +212,8 @@ static int draw_card(FILE *out, const struct plan *plan, unsigned index, double 
 	y += CARD_HEAD + 22;
 	y = card_text(out, x, y, "hypercalls", text("%s%s", hypercalls_text(p), (p->flags & PARTITION_CPL3_HYPERCALLS) != 0
 	                                                ? " (also from user mode)" : ""));
+	if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
+		y = card_text(out, x, y, "schedules", "may switch them");
 	y = card_text(out, x, y, "ports", ports_text(p));
 	y = card_text(out, x, y, "MSRs",
 	              text("%u direct, %u answered by the core", count_msrs(p, true), count_msrs(p, false)));
@@ -231,6 +249,7 @@ void emit_svg(FILE *out, const struct plan *plan)
 	y = draw_board(stream, plan, y);
 	y = draw_memories(stream, plan, y);
 	y = draw_cpus(stream, plan, y);
+	y = draw_time(stream, plan, y);
 	y = draw_rights(stream, plan, y);
 	fclose(stream);
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH,

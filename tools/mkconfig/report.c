@@ -123,6 +123,8 @@ void emit_allow(FILE *out, const struct plan *plan)
 		fprintf(out, "  ports: %s\n", ports_text(p));
 		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? "; from user mode too" : "; not from user mode");
+		if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
+			fprintf(out, "  may switch schedules\n");
 		fprintf(out, "  on error: %s\n", actions_text(p, 0, ERROR_CLASS_COUNT));
 	}
 }
@@ -154,11 +156,15 @@ static void plan_cpus(FILE *out, const struct plan *plan)
 	fprintf(out, "\nCPU  runs\n");
 	for (unsigned i = 0; i < plan->config.cpu_count; i++) {
 		const struct config_cpu *c = &plan->cpus[i];
-		if (c->partition == CONFIG_NONE)
+		if (c->slot_count == 0)
 			fprintf(out, "  %-3u parked\n", i);
+		else if (!c->scheduled)
+			fprintf(out, "  %-3u %s, vCPU %u, dedicated\n", i, plan->partitions[c->slots->partition].name,
+			        c->slots->vcpu);
 		else
-			fprintf(out, "  %-3u %s, vCPU %u, dedicated\n", i, plan->partitions[c->partition].name, c->vcpu);
+			fprintf(out, "  %-3u %s, scheduled\n", i, slots_text(plan, c));
 	}
+	emit_time(out, plan);
 }
 
 void emit_plan(FILE *out, const struct plan *plan)
@@ -174,6 +180,8 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    boots       %s\n", boot_text(&plan->extra[i]));
 		fprintf(out, "    hypercalls  %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : "");
+		if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
+			fprintf(out, "    schedules   may switch them\n");
 		fprintf(out, "    ports       %s\n", ports_text(p));
 		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true), count_msrs(p, false));
 		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));

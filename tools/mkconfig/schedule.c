@@ -107,7 +107,8 @@ void vcpus_build(struct plan *plan, unsigned partition)
 {
 	const struct in_partition *in = plan->extra[partition].in;
 	struct config_partition *p = &plan->partitions[partition];
-	bool background = parse_truth(line_of("partitions/%u/background", partition), "background", in->background);
+	unsigned line = line_of("partitions/%u/background", partition);
+	bool background = parse_truth(line, "background", in->background), scheduled = false;
 
 	p->vcpu_count = (uint16_t)in->cpus_count;
 	p->vcpus = plan->extra[partition].vcpus = allocate(in->cpus_count * sizeof *p->vcpus);
@@ -116,16 +117,44 @@ void vcpus_build(struct plan *plan, unsigned partition)
 	for (unsigned i = 0; i < in->cpus_count; i++) {
 		struct config_vcpu *v = &plan->extra[partition].vcpus[i];
 		v->apic_id = (uint16_t)i;
-		v->background = background;
 		add_slot(plan, partition, i);
+		scheduled |= plan->cpus[v->cpu].scheduled;
+		v->background = background && plan->cpus[v->cpu].scheduled;
 		if (in->priority_count != 0)
 			v->priority = (uint8_t)parse_number(line_of("partitions/%u/priority/%u", partition, i), "priority",
 			                                    in->priority[i], 0, UINT8_MAX);
 		if (in->budget_count != 0)
 			parse_budget(line_of("partitions/%u/budget/%u", partition, i), in->budget[i], v);
 	}
+	if (background && !scheduled)
+		fail(line, "background: no CPU of '%s' is scheduled; dedicated ones have no slack", p->name);
 	if (in->rate != NULL)
 		p->rate_period = parse_rate(line_of("partitions/%u/rate", partition), "rate", in->rate);
+}
+
+static bool belongs_before(const struct plan *plan, const struct config_slot *a, const struct config_slot *b)
+{
+	unsigned x = plan->partitions[a->partition].vcpus[a->vcpu].priority;
+	unsigned y = plan->partitions[b->partition].vcpus[b->vcpu].priority;
+
+	if (a->partition != b->partition)
+		return a->partition < b->partition;
+	return x != y ? x < y : a->vcpu < b->vcpu;
+}
+
+static void sort_slots(struct plan *plan, unsigned cpu)
+{
+	struct config_slot *slots = plan->slots[cpu];
+
+	for (unsigned i = 1; i < plan->cpus[cpu].slot_count; i++) {
+		struct config_slot slot = slots[i];
+		unsigned j = i;
+		for (; j > 0 && belongs_before(plan, &slot, &slots[j - 1]); j--)
+			slots[j] = slots[j - 1];
+		slots[j] = slot;
+	}
+	for (unsigned i = 0; i < plan->cpus[cpu].slot_count; i++)
+		plan->extra[slots[i].partition].vcpus[slots[i].vcpu].slot = (uint16_t)i;
 }
 
 /* A window on its way into the table. */
@@ -143,18 +172,7 @@ static int by_start(const void *a, const void *b)
 	return x->origin < y->origin ? -1 : 1;
 }
 
-/* One entry of the file's list: a window, or one in each `every`. */
-static void add_windows(const struct plan *plan, const char *path, const struct in_window *in, uint32_t frame,
-                        const char *const *names, struct draft *draft)
-{
-	struct config_window *w = &draft->window;
-
-	w->partition = (uint16_t)parse_name(line_of("%s/partition", path), "partition", in->partition, names,
-	                                    plan->config.partition_count);
-	w->start = parse_time(line_of("%s/start", path), "start", in->start, 0, frame);
-	w->length = parse_time(line_of("%s/length", path), "length", in->length, 1, frame);
-}
-
+/* How often the window comes: the frame's length if it comes once. */
 static uint32_t parse_every(const char *path, const struct in_window *in, uint32_t start, uint32_t frame)
 {
 	uint32_t every;
@@ -181,10 +199,16 @@ static void build_frame(struct plan *plan, unsigned s, unsigned cpu, const char 
 
 	f->length = parse_time(line_of("%s/frame", here), "frame", in->frame, CONFIG_FRAME_MIN_US, CONFIG_FRAME_MAX_US);
 	for (unsigned i = 0; i < in->windows_count; i++) {
+		const struct in_window *w = &in->windows[i];
 		const char *path = text("%s/windows/%u", here, i);
-		struct draft draft = {.origin = i};
-		add_windows(plan, path, &in->windows[i], f->length, names, &draft);
-		uint32_t every = parse_every(path, &in->windows[i], draft.window.start, f->length);
+		struct draft draft = {
+			.window.partition = (uint16_t)parse_name(line_of("%s/partition", path), "partition", w->partition, names,
+		                                             plan->config.partition_count),
+			.window.start = parse_time(line_of("%s/start", path), "start", w->start, 0, f->length),
+			.window.length = parse_time(line_of("%s/length", path), "length", w->length, 1, f->length),
+			.origin = i,
+		};
+		uint32_t every = parse_every(path, w, draft.window.start, f->length);
 		if (count + f->length / every > CONFIG_MAX_WINDOWS)
 			fail(line_of("%s", path), "%u windows or more on CPU %u in schedule '%s'; the limit is %u",
 			     count + f->length / every, cpu, plan->in->schedules[s].name, CONFIG_MAX_WINDOWS);
@@ -213,6 +237,8 @@ void schedules_build(struct plan *plan)
 	struct config_schedule *schedules = allocate(c->schedule_count * sizeof *schedules);
 	const char **names = allocate(c->partition_count * sizeof *names);
 
+	for (unsigned i = 0; i < c->cpu_count; i++)
+		sort_slots(plan, i);
 	for (unsigned i = 0; i < c->partition_count; i++)
 		names[i] = plan->partitions[i].name;
 	for (unsigned s = 0; s < c->schedule_count; s++) {
@@ -228,17 +254,18 @@ unsigned time_fault_line(const struct plan *plan, const struct config_fault *f)
 {
 	const struct plan_frame *x =
 		f->schedule != CONFIG_NONE && f->cpu != CONFIG_NONE ? &plan->frame_extra[f->schedule][f->cpu] : NULL;
-	const struct in_partition *p = f->partition != CONFIG_NONE ? plan->extra[f->partition].in : NULL;
 
 	switch (f->rule) {
 	case RULE_DEDICATED:
-		return line_of("partitions/%u/%s", f->partition, p->background != NULL ? "background"
-		               : p->budget_count != 0 ? text("budget/%u", f->index) : text("priority/%u", f->index));
+		return line_of("partitions/%u/%s/%u", f->partition,
+		               plan->partitions[f->partition].vcpus[f->index].budget != 0 ? "budget" : "priority", f->index);
 	case RULE_SCHEDULE:
 		return line_of("schedules/%u/cpus", f->schedule);
 	case RULE_FRAME:
+	case RULE_FRAME_DIFFERS:
 		return line_of("schedules/%u/cpus/%u/frame", f->schedule, x->index);
 	case RULE_WINDOW:
+	case RULE_WINDOW_FIT:
 	case RULE_WINDOW_OVERLAP:
 	case RULE_WINDOW_OWNER:
 		return line_of("schedules/%u/cpus/%u/windows/%u", f->schedule, x->index, x->origin[f->index]);
@@ -275,7 +302,7 @@ static const char *window_detail(const struct plan *plan, const struct config_fa
 	if (f->rule == RULE_WINDOW_OVERLAP)
 		return text("%s, and before it %s, line %u; guard %s", this, window_text(plan, o),
 		            line_of("schedules/%u/cpus/%u/windows/%u", f->schedule, x->index, x->origin[f->other]), guard);
-	if (w->length < plan->config.guard)
+	if (f->rule == RULE_WINDOW)
 		return text("%s: %s, guard %s", this, time_text(w->length), guard);
 	return text("%s, guard %s: %s, frame %s", this, guard, time_text(f->need), time_text(f->have));
 }
@@ -290,7 +317,8 @@ static const char *budget_detail(const struct plan *plan, const struct config_fa
 		return text("%s: %s, guard %s", vcpu, budget, time_text(plan->config.guard));
 	if (f->other != CONFIG_NONE)
 		return text("%s: %s, but vCPU %u stands above it without a budget, and may use all", vcpu, budget, f->other);
-	return text("%s: %s, with those above it %s; %s gives %s", vcpu, budget, time_text(f->need), where,
+	return text("%s: %s%s; %s gives %s", vcpu, budget,
+	            f->need > v->budget ? text(", with those above it %s", time_text(f->need)) : "", where,
 	            time_text(f->have));
 }
 
@@ -301,7 +329,7 @@ const char *time_fault_detail(const struct plan *plan, const struct config_fault
 	                        ? text("CPU %u in schedule '%s'", f->cpu, c->schedules[f->schedule].name)
 	                        : text("CPU %u", f->cpu);
 	const char *name = f->partition != CONFIG_NONE ? plan->partitions[f->partition].name : "";
-	const char *who = text(f->index != CONFIG_NONE ? "vCPU %2$u of '%1$s'" : "'%s'", name, f->index);
+	const char *who = f->index != CONFIG_NONE ? text("vCPU %u of '%s'", f->index, name) : text("'%s'", name);
 
 	switch (f->rule) {
 	case RULE_DEDICATED:
@@ -310,9 +338,12 @@ const char *time_fault_detail(const struct plan *plan, const struct config_fault
 		return text("schedule '%s' has no frame for CPU %u, another schedule has one", c->schedules[f->schedule].name,
 		            f->cpu);
 	case RULE_FRAME:
-		return text("%s: %s; CPU %u: %s. All frames of a schedule have one length, so that CPUs switch together", where,
-		            time_text(f->have), f->other, time_text(f->need));
+		return f->need != 0 ? text("%s: %" PRIu64 ", limit %" PRIu64, where, f->need, f->have)
+		                    : text("%s: %s", where, time_text(f->have));
+	case RULE_FRAME_DIFFERS:
+		return text("%s: %s; CPU %u: %s", where, time_text(f->have), f->other, time_text(f->need));
 	case RULE_WINDOW:
+	case RULE_WINDOW_FIT:
 	case RULE_WINDOW_OVERLAP:
 	case RULE_WINDOW_OWNER:
 		return window_detail(plan, f);

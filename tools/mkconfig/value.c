@@ -74,11 +74,16 @@ const char *size_text(uint64_t bytes)
 
 const char *time_text(uint64_t us)
 {
-	if (us >= SECOND && us % (SECOND / 10) == 0)
-		return us % SECOND == 0 ? text("%" PRIu64 " s", us / SECOND) : text("%.1f s", (double)us / SECOND);
-	if (us >= 1000 && us % 100 == 0)
-		return us % 1000 == 0 ? text("%" PRIu64 " ms", us / 1000) : text("%.1f ms", (double)us / 1000);
-	return text("%" PRIu64 " us", us);
+	char *string;
+	size_t end;
+
+	if (us < 1000)
+		return text("%" PRIu64 " us", us);
+	string = us < SECOND ? text("%.3f", (double)us / 1000) : text("%.6f", (double)us / SECOND);
+	for (end = strlen(string); string[end - 1] == '0';)
+		end--;
+	end -= string[end - 1] == '.';
+	return text("%.*s %s", (int)end, string, us < SECOND ? "ms" : "s");
 }
 
 /* Decimal or 0x hexadecimal digits; what follows them is left at *end. False: there are none. */
