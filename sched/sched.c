@@ -6,12 +6,20 @@
 #define RANK_BACKGROUND (2 * SCHED_MAX_ENTITIES)
 #define RANK_IDLE (RANK_BACKGROUND + 1)
 
-#define UNLIMITED (1ull << 63)
+#define UNLIMITED (1ull << 63) /* more than there is time */
 #define SCHEDULE_BITS ((uint64_t)SCHED_MAX_SCHEDULES - 1)
+/* The common case stays short. */
+#define NOINLINE __attribute__((noinline))
+#define LIKELY(x) __builtin_expect(x, 1)
 
 static uint64_t min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 static uint64_t bit(uint32_t entity)
@@ -19,139 +27,127 @@ static uint64_t bit(uint32_t entity)
 	return 1ull << entity;
 }
 
+static uint32_t lowest(uint64_t mask)
+{
+	return (uint32_t)__builtin_ctzll(mask);
+}
+
 void sched_init(struct sched *s, uint64_t epoch, uint64_t now)
 {
-	s->first = s->end = s->turn = s->schedule = 0;
+	static const struct sched_window none; /* the list of windows is at its end: the first frame begins at the epoch */
+
+	s->idle = (struct sched_account){ .left = UNLIMITED, .refill = SCHED_NEVER };
+	s->paying = &s->idle;
 	s->current = SCHED_IDLE;
 	s->rank = RANK_IDLE;
+	s->first = s->end = s->turn = s->schedule = 0;
 	s->since = now;
-	s->next = s->last = 0; /* all windows done: a frame begins at the epoch */
-	s->edge = s->next_start = s->frame_start = s->frame_end = epoch;
-	s->ready = s->background = s->early = s->turn_left = 0;
+	s->next = &none;
+	s->edge = s->next_start = s->frame_start = epoch;
+	s->ready = s->background = s->early = 0;
 	s->slack_wake = SCHED_NEVER;
-	s->late = s->late_max = s->overrun_max = s->windows_started = s->windows_cut = s->windows_lost = 0;
-	s->idle_ticks = s->slack_ticks = 0;
+	s->late = s->overrun_max = s->windows_cut = s->windows_lost = 0;
 	for (uint32_t i = 0; i < s->entity_count; i++) {
 		const struct sched_entity_config *c = &s->configs[i];
 
-		s->entities[i] = (struct sched_entity){ .left = c->budget ? c->budget : UNLIMITED,
-		                                        .refill = c->budget ? epoch + c->period : SCHED_NEVER };
+		s->entities[i] = (struct sched_entity){ .turn.refill = SCHED_NEVER };
+		s->entities[i].budget.left = c->budget ? c->budget : UNLIMITED;
+		s->entities[i].budget.refill = c->budget ? epoch + c->period : SCHED_NEVER;
 		s->ready |= bit(i);
-		if (c->slack & SCHED_BACKGROUND)
-			s->background |= bit(i);
-		if (c->slack & SCHED_EARLY)
-			s->early |= bit(i);
+		s->background |= c->slack & SCHED_BACKGROUND ? bit(i) : 0;
+		s->early |= c->slack & SCHED_EARLY ? bit(i) : 0;
 	}
 }
 
 /* A new period has begun. Divides only if it is not the one after the last that was looked at. */
-static void renew(struct sched_entity *e, const struct sched_entity_config *c, uint64_t now)
+static NOINLINE void renew(struct sched *s, uint32_t entity, uint64_t now)
 {
-	e->refill += c->period;
-	if (now >= e->refill)
-		e->refill += ((now - e->refill) / c->period + 1) * c->period;
-	e->left = c->budget;
+	const struct sched_entity_config *c = &s->configs[entity];
+	struct sched_account *a = &s->entities[entity].budget;
+
+	a->refill += c->period;
+	if (now >= a->refill)
+		a->refill += ((now - a->refill) / c->period + 1) * c->period;
+	a->left = c->budget;
 }
 
-static void spend(struct sched *s, struct sched_entity *e, uint64_t ticks)
+static void spend(struct sched *s, uint64_t ticks)
 {
-	if (ticks > e->left) {
-		if (s->overrun_max < ticks - e->left)
-			s->overrun_max = ticks - e->left;
-		ticks = e->left;
-	}
-	e->left -= ticks;
+	const uint64_t paid = min(ticks, s->paying->left);
+
+	s->paying->left -= paid;
+	s->overrun_max = max(s->overrun_max, ticks - paid);
 }
 
-static void charge(struct sched *s, uint64_t now)
+/* More than was left, or over the end of a period: each period pays for what lies in it. */
+static NOINLINE void charge_rest(struct sched *s, uint64_t now)
 {
-	const uint64_t since = s->since, ran = now - since;
-	const struct sched_entity_config *c;
-	struct sched_entity *e;
+	const struct sched_account *a = s->paying;
 
-	s->since = now;
-	if (s->rank == RANK_IDLE) {
-		s->idle_ticks += ran;
+	if (now < a->refill) {
+		spend(s, now - s->since);
 		return;
 	}
-	e = &s->entities[s->current];
-	e->used += ran;
-	if (s->rank == RANK_BACKGROUND) {
-		s->slack_ticks += ran;
-		s->turn_left -= min(ran, s->turn_left);
-	} else if (e->refill == SCHED_NEVER) {
-		return;
-	} else if (now < e->refill) {
-		spend(s, e, ran);
-	} else { /* each period pays for what lies in it */
-		c = &s->configs[s->current];
-		spend(s, e, e->refill - since);
-		renew(e, c, now);
-		spend(s, e, now - (e->refill - c->period));
-	}
+	spend(s, a->refill - s->since);
+	renew(s, s->current, now);
+	spend(s, now - (a->refill - s->configs[s->current].period));
 }
 
 /* The frame at next_start begins; or a later one, if all of it has passed. */
-static void begin_frame(struct sched *s, uint64_t now)
+static NOINLINE void begin_frame(struct sched *s, uint64_t now)
 {
 	const uint64_t word = __atomic_load_n(&s->mode->word, __ATOMIC_RELAXED), from = word & ~SCHEDULE_BITS;
 	const struct sched_frame *f;
-	uint64_t start = s->next_start, skip_to = now;
+	uint64_t length, skip_to = now;
 
-	if (start >= from)
-		s->schedule = (uint16_t)(word & SCHEDULE_BITS);
+	s->frame_start = s->next_start;
+	if (s->frame_start >= from)
+		s->schedule = (uint32_t)(word & SCHEDULE_BITS);
 	else if (from <= now)
 		skip_to = from - 1; /* but not over the boundary at which the schedule changes */
 	f = &s->frames[s->schedule];
-	if (skip_to - start >= f->length) {
-		const uint64_t frames = (skip_to - start) / f->length;
+	length = f->windows[f->window_count].start;
+	if (skip_to - s->frame_start >= length) {
+		const uint64_t frames = (skip_to - s->frame_start) / length;
 
 		s->windows_lost += frames * f->window_count;
-		start += frames * f->length;
+		s->frame_start += frames * length;
 	}
-	s->frame_start = start;
-	s->frame_end = start + f->length;
 	s->next = f->windows;
-	s->last = f->windows + f->window_count;
+	s->next_start = s->frame_start + s->next->start;
+	s->began = SCHED_FRAME;
 }
 
-/* The edge is reached: leave the window, or enter the one whose time it is. At most the windows of three frames are passed. */
-static uint8_t cross_edge(struct sched *s, uint64_t now)
+/* The edge is reached: leave the window, or enter the one whose time it is. Passes the windows of three frames at most. */
+static void cross_edge(struct sched *s, uint64_t now)
 {
-	const struct sched_window *w = 0;
-	uint64_t plan = 0;
-	uint8_t began = 0;
+	const struct sched_window *w;
+	uint64_t plan;
 
-	while (now >= s->next_start) {
-		if (w)
-			s->windows_lost++;
-		plan = s->next_start;
-		w = 0;
-		if (s->next != s->last) {
-			w = s->next++;
-		} else {
+	while (now >= (plan = s->next_start)) {
+		w = s->next;
+		if (!LIKELY(w->length != 0)) {
 			begin_frame(s, now);
-			began = SCHED_FRAME;
+			continue;
 		}
-		s->next_start = s->next != s->last ? s->frame_start + s->next->start : s->frame_end;
+		s->next = w + 1;
+		s->next_start = s->frame_start + w[1].start;
+		if (now < s->next_start) {
+			s->began |= SCHED_WINDOW;
+			s->late = now - plan;
+			s->first = w->first;
+			s->end = w->end;
+			s->edge = now + w->length;
+			if (!LIKELY(s->edge <= s->next_start)) {
+				s->edge = s->next_start;
+				s->windows_cut++;
+			}
+			return;
+		}
+		s->windows_lost++;
 	}
-	if (!w) {
-		s->end = s->first;
-		s->edge = s->next_start;
-		return began;
-	}
-	s->first = w->first;
-	s->end = w->end;
-	s->edge = now + w->length;
-	if (s->edge > s->next_start) {
-		s->edge = s->next_start;
-		s->windows_cut++;
-	}
-	s->late = now - plan;
-	if (s->late_max < s->late)
-		s->late_max = s->late;
-	s->windows_started++;
-	return began | SCHED_WINDOW;
+	s->end = s->first;
+	s->edge = s->next_start;
 }
 
 /* Can it run now, on its budget? Then for how long at most; else from when on perhaps. */
@@ -163,21 +159,29 @@ static int can_run(struct sched *s, uint32_t entity, uint64_t now, uint64_t *unt
 		*until = min(*until, e->wake);
 		return 0;
 	}
-	if (now >= e->refill)
-		renew(e, &s->configs[entity], now);
-	if (!e->left) {
-		*until = min(*until, e->refill);
+	if (now >= e->budget.refill)
+		renew(s, entity, now);
+	if (!e->budget.left) {
+		*until = min(*until, e->budget.refill);
 		return 0;
 	}
-	*until = min(*until, now + e->left);
+	*until = min(*until, now + e->budget.left);
 	return 1;
+}
+
+static struct sched_decision run(struct sched *s, uint32_t entity, uint32_t rank, struct sched_account *paying, uint64_t until)
+{
+	s->current = entity;
+	s->rank = rank;
+	s->paying = paying;
+	return (struct sched_decision){ .until = until, .entity = entity };
 }
 
 static void slack_timers(struct sched *s, uint64_t now)
 {
 	s->slack_wake = SCHED_NEVER;
 	for (uint64_t m = ~s->ready & (s->background | s->early); m; m &= m - 1) {
-		const uint32_t i = (uint32_t)__builtin_ctzll(m);
+		const uint32_t i = lowest(m);
 
 		if (now >= s->entities[i].wake)
 			s->ready |= bit(i);
@@ -186,59 +190,95 @@ static void slack_timers(struct sched *s, uint64_t now)
 	}
 }
 
-static uint64_t run(struct sched *s, uint32_t entity, uint32_t rank, uint64_t until)
+/* Slack from now to `end`. Who runs already may go on in the shortest. */
+static NOINLINE struct sched_decision choose_in_slack(struct sched *s, uint64_t now, uint64_t end)
 {
-	s->current = (uint16_t)entity;
-	s->rank = (uint16_t)rank;
-	return until;
-}
-
-/* Slack from now to `end`. */
-static uint64_t choose_in_slack(struct sched *s, uint64_t now, uint64_t end)
-{
-	const int too_short = end - now < s->slack_min; /* for a switch */
+	const int too_short = end - now < s->slack_min;
 	uint64_t until, m, behind;
-	uint32_t turn = s->turn;
+	uint32_t i;
 
 	if (now >= s->slack_wake)
 		slack_timers(s, now);
 	until = min(end, s->slack_wake);
 	for (m = s->ready & s->early; m; m &= m - 1) {
-		const uint32_t i = (uint32_t)__builtin_ctzll(m);
-
+		i = lowest(m);
 		if ((!too_short || i == s->current) && can_run(s, i, now, &until))
-			return run(s, i, RANK_EARLY + i, until);
+			return run(s, i, RANK_EARLY + i, &s->entities[i].budget, until);
 	}
 	m = s->ready & s->background;
-	if (!(m & bit(turn)) || !s->turn_left) {
-		behind = m & ~(bit(turn) * 2 - 1);
-		turn = m ? (uint32_t)__builtin_ctzll(behind ? behind : m) : SCHED_IDLE;
+	i = s->turn;
+	if (m && (!(m & bit(i)) || !s->entities[i].turn.left)) {
+		behind = m & ~(bit(i) * 2 - 1);
+		i = lowest(behind ? behind : m);
 	}
-	if (!m || (too_short && turn != s->current))
-		return run(s, SCHED_IDLE, RANK_IDLE, until);
-	if (turn != s->turn || !s->turn_left) {
-		s->turn = (uint16_t)turn;
-		s->turn_left = s->slack_turn;
+	if (!m || (too_short && i != s->current))
+		return run(s, SCHED_IDLE, RANK_IDLE, &s->idle, until);
+	if (i != s->turn || !s->entities[i].turn.left) {
+		s->turn = i;
+		s->entities[i].turn.left = s->slack_turn;
 	}
-	return run(s, turn, RANK_BACKGROUND, min(until, now + s->turn_left));
+	return run(s, i, RANK_BACKGROUND, &s->entities[i].turn, min(until, now + s->entities[i].turn.left));
 }
 
 struct sched_decision sched_decide(struct sched *s, uint64_t now)
 {
-	struct sched_decision d = { 0 };
-	uint32_t i;
+	struct sched_account *a = s->paying;
+	const uint64_t ran = now - s->since;
+	uint64_t until;
 
-	charge(s, now);
-	if (now >= s->edge)
-		d.began = cross_edge(s, now);
-	d.until = s->edge;
-	for (i = s->first; i < s->end; i++)
-		if (can_run(s, i, now, &d.until))
-			break;
-	if (i < s->end)
-		run(s, i, i, 0);
+	a->used += ran;
+	if (LIKELY(ran <= a->left && now < a->refill))
+		a->left -= ran;
 	else
-		d.until = choose_in_slack(s, now, d.until);
-	d.entity = s->current;
-	return d;
+		charge_rest(s, now);
+	s->since = now;
+	s->began = 0;
+	if (now >= s->edge)
+		cross_edge(s, now);
+	until = s->edge;
+	for (uint32_t i = s->first; i < s->end; i++)
+		if (can_run(s, i, now, &until))
+			return run(s, i, i, &s->entities[i].budget, until);
+	return choose_in_slack(s, now, until);
+}
+
+void sched_block(struct sched *s, uint32_t entity, uint64_t wake)
+{
+	s->entities[entity].wake = wake;
+	s->ready &= ~bit(entity);
+	if ((s->background | s->early) & bit(entity))
+		s->slack_wake = min(s->slack_wake, wake);
+}
+
+void sched_wake(struct sched *s, uint32_t entity)
+{
+	s->entities[entity].wake = 0;
+	s->ready |= bit(entity);
+}
+
+int sched_preempts(const struct sched *s, uint32_t entity)
+{
+	uint32_t rank = RANK_IDLE;
+
+	if (entity >= s->first && entity < s->end)
+		rank = entity;
+	else if (s->early & bit(entity))
+		rank = RANK_EARLY + entity;
+	else if (s->background & bit(entity))
+		rank = RANK_BACKGROUND;
+	return rank < s->rank;
+}
+
+enum sched_answer sched_request(struct sched_mode *m, uint32_t schedule, uint64_t now)
+{
+	uint64_t word = __atomic_load_n(&m->word, __ATOMIC_RELAXED);
+	const uint64_t request = ((now + m->margin) & ~SCHEDULE_BITS) | schedule;
+
+	if (schedule >= m->count)
+		return SCHED_NO_SUCH;
+	if (now < (word & ~SCHEDULE_BITS) + m->settle)
+		return SCHED_BUSY;
+	/* Who loses the race against another CPU's request is told the same. */
+	return __atomic_compare_exchange_n(&m->word, &word, request, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ? SCHED_ACCEPTED
+	                                                                                                    : SCHED_BUSY;
 }

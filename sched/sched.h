@@ -22,7 +22,7 @@
 
 #include <stdint.h>
 
-#define SCHED_IDLE UINT16_MAX
+#define SCHED_IDLE UINT32_MAX
 #define SCHED_NEVER UINT64_MAX
 #define SCHED_MAX_ENTITIES 64u /* on a CPU */
 #define SCHED_MAX_SCHEDULES 8u
@@ -39,15 +39,14 @@ struct sched_entity_config {
 };
 
 struct sched_window {
-	uint64_t start;      /* from the frame's begin; sorted, start + length at most the next one's start or the frame's length */
-	uint64_t length;     /* not 0. From the decision to the end: the owner's time and the switch to it */
-	uint16_t first, end; /* the owner's entities; none: all of the window is slack */
+	uint64_t start;      /* from the frame's begin; sorted, start + length at most the next one's start */
+	uint64_t length;     /* from the decision to the end: the owner's time and the switch to it */
+	uint32_t first, end; /* the owner's entities; none: all of the window is slack */
 };
 
 /* One schedule's (operating mode's) frame on this CPU. */
 struct sched_frame {
-	uint64_t length; /* not 0 */
-	const struct sched_window *windows;
+	const struct sched_window *windows; /* one more follows the last: its start is the frame's length, its own length 0 */
 	uint16_t window_count;
 };
 
@@ -64,11 +63,16 @@ struct sched_mode {
 
 enum sched_answer { SCHED_ACCEPTED, SCHED_NO_SUCH, SCHED_BUSY };
 
+struct sched_account {
+	uint64_t left;   /* to spend until refill; brought up to date when it is looked at */
+	uint64_t refill; /* SCHED_NEVER: no budget */
+	uint64_t used;   /* ticks in all, for the counters */
+};
+
 struct sched_entity {
-	uint64_t wake;   /* runnable from then on; SCHED_NEVER: from sched_wake() on */
-	uint64_t left;   /* budget in this period; brought up to date when it is looked at */
-	uint64_t refill; /* when it is full again; SCHED_NEVER without a budget */
-	uint64_t used;   /* ticks it has run in all */
+	_Alignas(64) uint64_t wake;  /* runnable from then on; SCHED_NEVER: from sched_wake() on */
+	struct sched_account budget; /* pays in its windows, and for early slack */
+	struct sched_account turn;   /* pays for background slack */
 };
 
 struct sched {
@@ -79,32 +83,31 @@ struct sched {
 	const struct sched_mode *mode;
 	uint64_t slack_turn; /* ticks of a turn of a background vCPU; not 0 */
 	uint64_t slack_min;  /* less than that is not worth a switch */
-	uint16_t entity_count;
+	uint32_t entity_count;
 
 	/* State. */
-	uint16_t first, end;             /* entities of the owner of the window in force; none in a gap */
-	uint16_t current;                /* who runs, or SCHED_IDLE */
-	uint16_t rank;                   /* how urgent that is: see sched.c */
-	uint16_t turn;                   /* whose turn it is in slack */
-	uint16_t schedule;               /* in force */
-	uint64_t since;                  /* time of the last decision */
-	uint64_t edge;                   /* end of the window or gap in force */
-	const struct sched_window *next; /* the window that begins at next_start; == last: the next frame does */
-	const struct sched_window *last; /* behind the frame's windows */
-	uint64_t next_start;
-	uint64_t frame_start, frame_end;
-	uint64_t ready;             /* bit n: entity n is known to be runnable */
-	uint64_t background, early; /* masks of entities */
-	uint64_t slack_wake;        /* no entity with a right to slack that is not ready wakes before */
-	uint64_t turn_left;
+	uint32_t current;             /* who runs, or SCHED_IDLE */
+	uint32_t rank;                /* how urgent that is: see sched.c */
+	uint32_t first, end;          /* entities of the owner of the window in force; none in a gap */
+	uint32_t turn;                /* whose turn it is in slack */
+	struct sched_account *paying; /* for the time since the last decision */
+	uint64_t since;               /* that is: */
+	uint64_t edge;                /* end of the window or gap in force */
+	uint64_t next_start;          /* plan of */
+	const struct sched_window *next;
+	uint64_t frame_start;
+	uint64_t ready;               /* bit n: entity n is known to be runnable */
+	uint64_t background, early;   /* masks of entities */
+	uint64_t slack_wake;          /* no entity with a right to slack that is not ready wakes before */
+	uint32_t schedule;            /* in force */
+	uint32_t began;               /* at the last decision: SCHED_WINDOW, SCHED_FRAME */
+	uint64_t late;                /* ticks after its plan that the last window began */
 
 	/* Counters. */
-	uint64_t late, late_max;      /* of the last window's start; of all */
-	uint64_t overrun_max;         /* ticks that one has run beyond its budget, by a late decision */
-	uint64_t windows_started;
-	uint64_t windows_cut;         /* begun too late for their length */
-	uint64_t windows_lost;        /* over before a decision */
-	uint64_t idle_ticks, slack_ticks;
+	struct sched_account idle;
+	uint64_t overrun_max;     /* ticks that one has run beyond its budget or turn, by a late decision */
+	uint64_t windows_cut;     /* begun too late for their length */
+	uint64_t windows_lost;    /* over before a decision */
 };
 
 #define SCHED_WINDOW 1u
@@ -112,8 +115,7 @@ struct sched {
 
 struct sched_decision {
 	uint64_t until;  /* decide again then at the latest; always later than now */
-	uint16_t entity; /* or SCHED_IDLE */
-	uint8_t began;   /* SCHED_WINDOW: a window, s->late ticks after its plan; SCHED_FRAME: a frame, in s->schedule */
+	uint32_t entity; /* or SCHED_IDLE */
 };
 
 /* Begin with schedule 0 at `epoch`, before, at or after `now`. Entities are runnable, their budgets full. */
@@ -126,13 +128,13 @@ void sched_init(struct sched *s, uint64_t epoch, uint64_t now);
 struct sched_decision sched_decide(struct sched *s, uint64_t now);
 
 /* Entity waits: for `wake` (SCHED_NEVER: none) or sched_wake(). Takes effect at the next decision. */
-void sched_block(struct sched *s, uint16_t entity, uint64_t wake);
-void sched_wake(struct sched *s, uint16_t entity);
+void sched_block(struct sched *s, uint32_t entity, uint64_t wake);
+void sched_wake(struct sched *s, uint32_t entity);
 
 /* After sched_wake(): 1 if a decision is due now. (It may still choose the same: the woken one has no budget left.) */
-int sched_preempts(const struct sched *s, uint16_t entity);
+int sched_preempts(const struct sched *s, uint32_t entity);
 
 /* Switch to another schedule. From any CPU; one word is written. SCHED_BUSY: an earlier request is still under way. */
-enum sched_answer sched_request(struct sched_mode *m, uint16_t schedule, uint64_t now);
+enum sched_answer sched_request(struct sched_mode *m, uint32_t schedule, uint64_t now);
 
 #endif

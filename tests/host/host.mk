@@ -9,6 +9,7 @@ HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/ho
 	tests/auditor/good.c
 HOST_consolemux := core/consolemux.c
 HOST_pagetable := ept/pagetable.c
+HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
 HOST_validate := config/validate.c config/validate_time.c
 HOST_validate_time := config/validate_time.c
@@ -22,8 +23,8 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program
 
-.PHONY: host-tests
-host-tests: $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
+.PHONY: host-tests host-proofs
+host-tests: host-proofs $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
 	@passed=0; bad=; \
 	for t in $(HOST_TESTS); do \
 		log=$(HOST_BUILD)/test_$$t.log; \
@@ -45,5 +46,17 @@ $(HOST_BUILD)/test_$(1): $(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c
 	$$(HOST_CC) $$(HOST_CFLAGS) $$^ -lcmocka -lpthread -o $$@
 endef
 $(foreach t,$(HOST_TESTS),$(eval $(call HOST_PROGRAM,$(t))))
+
+# Exhaustive and random runs that take too long with sanitizers: prove_NAME.c with model_NAME.c, again when a source changes.
+HOST_PROOFS := $(patsubst tests/host/prove_%.c,%,$(sort $(wildcard tests/host/prove_*.c)))
+host-proofs: $(HOST_PROOFS:%=$(HOST_BUILD)/prove_%.log)
+define HOST_PROOF
+$(HOST_BUILD)/prove_$(1).log: tests/host/prove_$(1).c tests/host/model_$(1).c tests/host/model_$(1).h $(HOST_$(1)) $(HOST_$(1):.c=.h)
+	@mkdir -p $$(@D)
+	$$(HOST_CC) $$(filter-out -fsanitize% -O1,$$(HOST_CFLAGS)) -O2 $$(filter %.c,$$^) -o $$(@:.log=)
+	@$$(@:.log=) >$$@ || { tail -n 20 $$@; false; }
+	@printf '  prove_%-8s %s\n' $(1) "$$$$(tail -n 1 $$@)"
+endef
+$(foreach t,$(HOST_PROOFS),$(eval $(call HOST_PROOF,$(t))))
 
 -include $(shell find $(HOST_BUILD) -name '*.d' 2>/dev/null)
