@@ -53,7 +53,10 @@ $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
 ifneq ($(filter all image plan run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
+# In a second pass: what config.mk needs is in inputs.mk.
+ifneq ($(wildcard $(OBJDIR)/inputs.mk),)
 -include $(OBJDIR)/config.mk
+endif
 endif
 $(OBJDIR)/config.stamp: $(CONFIG) $(BUILD)/mkconfig
 	$(BUILD)/mkconfig build $(CONFIG) --out $(OBJDIR) --root $(BUILD)

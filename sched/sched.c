@@ -79,18 +79,32 @@ static void spend(struct sched *s, uint64_t ticks)
 	s->overrun_max = max(s->overrun_max, ticks - paid);
 }
 
+static void charge_new_period(struct sched *s, uint64_t now)
+{
+	renew(s, s->current, now);
+	spend(s, now - (s->paying->refill - s->configs[s->current].period));
+}
+
 /* More than was left, or over the end of a period: each period pays for what lies in it. */
 static NOINLINE void charge_rest(struct sched *s, uint64_t now)
 {
-	const struct sched_account *a = s->paying;
-
-	if (now < a->refill) {
+	if (now < s->paying->refill) {
 		spend(s, now - s->since);
 		return;
 	}
-	spend(s, a->refill - s->since);
-	renew(s, s->current, now);
-	spend(s, now - (a->refill - s->configs[s->current].period));
+	spend(s, s->paying->refill - s->since);
+	charge_new_period(s, now);
+}
+
+/* All periods begin anew with the schedule's first frame: to fit its windows they must lie in it as the configuration has them. */
+static void change_schedule(struct sched *s, uint32_t schedule, uint64_t now)
+{
+	s->schedule = schedule;
+	for (uint32_t i = 0; i < s->entity_count; i++)
+		if (s->configs[i].budget)
+			s->entities[i].budget.refill = s->frame_start;
+	if (s->paying->refill != SCHED_NEVER)
+		charge_new_period(s, now);
 }
 
 /* The frame at next_start begins; or a later one, if all of it has passed. */
@@ -101,10 +115,10 @@ static NOINLINE void begin_frame(struct sched *s, uint64_t now)
 	uint64_t length, skip_to = now;
 
 	s->frame_start = s->next_start;
-	if (s->frame_start >= from)
-		s->schedule = (uint32_t)(word & SCHEDULE_BITS);
-	else if (from <= now)
+	if (s->frame_start < from && from <= now)
 		skip_to = from - 1; /* but not over the boundary at which the schedule changes */
+	if (s->frame_start >= from && s->schedule != (word & SCHEDULE_BITS))
+		change_schedule(s, (uint32_t)(word & SCHEDULE_BITS), now);
 	f = &s->frames[s->schedule];
 	length = f->windows[f->window_count].start;
 	if (skip_to - s->frame_start >= length) {
@@ -179,15 +193,18 @@ static struct sched_decision run(struct sched *s, uint32_t entity, uint32_t rank
 
 static void slack_timers(struct sched *s, uint64_t now)
 {
-	s->slack_wake = SCHED_NEVER;
-	for (uint64_t m = ~s->ready & (s->background | s->early); m; m &= m - 1) {
-		const uint32_t i = lowest(m);
+	uint64_t ready = 0, next = SCHED_NEVER;
 
-		if (now >= s->entities[i].wake)
-			s->ready |= bit(i);
+	for (uint64_t m = ~s->ready & (s->background | s->early); m; m &= m - 1) {
+		const uint64_t wake = s->entities[lowest(m)].wake;
+
+		if (now >= wake)
+			ready |= m & -m;
 		else
-			s->slack_wake = min(s->slack_wake, s->entities[i].wake);
+			next = min(next, wake);
 	}
+	s->ready |= ready;
+	s->slack_wake = next;
 }
 
 /* Slack from now to `end`. Who runs already may go on in the shortest. */

@@ -5,9 +5,9 @@
  *
  * Time belongs to windows in a major frame (ARINC 653's partition schedule). A window has one owner, a partition; those of its vCPUs that
  * live on this CPU share it by fixed priority, each with an optional budget. Budgets are deferrable: unused budget stays until the
- * end of its period, and is full again at each multiple of the period from the epoch. (Deferrable rather than sporadic: one word of
- * state a vCPU instead of a list of replenishments, and the back-to-back effect for which it is known cannot leave the window,
- * whose length is never cut.) Time that a window's owner does not use, and time outside windows, is slack: vCPUs with the
+ * end of its period, and is full again at each multiple of the period from the begin of the schedule. (Deferrable rather than
+ * sporadic: one word of state a vCPU instead of a list of replenishments, and the back-to-back effect for which it is known cannot
+ * leave the window, whose length is never cut.) Time that a window's owner does not use, and time outside windows, is slack: vCPUs with the
  * right to it run first, on their budgets; then background vCPUs in turn, at no cost to theirs; else the CPU idles.
  *
  * A window that begins `late` ticks after its plan also ends `late` ticks later. The gap that the plan leaves behind each window,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Model-specific registers: default deny, the rest by the partition's table. */
+#include "core/cpu.h"
 #include "core/lib.h"
 #include "core/x86.h"
 #include "exit.h"
@@ -35,11 +36,17 @@ static const struct config_msr *find(const struct vcpu *vcpu, uint32_t msr)
 	return 0;
 }
 
+/* Nobody touches this CPU's local APIC or deadline but the core: the vCPU has virtual ones (vmx/scheduled.c). */
+static int is_virtual(uint32_t msr)
+{
+	return cpu_is_scheduled(this_cpu->index) && (msr >> 8 == 0x8 || msr == MSR_IA32_TSC_DEADLINE);
+}
+
 static void bitmap_allow(uint8_t *bitmap, uint32_t msr, int write)
 {
 	const uint32_t offset = (write ? 2048u : 0) + (msr >= HIGH_MSRS ? 1024u : 0), bit = msr & (BITMAP_MSRS - 1);
 
-	if (msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS)
+	if ((msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS) && !is_virtual(msr))
 		bitmap[offset + bit / 8] &= (uint8_t)~(1u << bit % 8);
 }
 

@@ -13,8 +13,14 @@
 #include "startup.h"
 #include "vmx.h"
 
+#define SLACK_TURN_US 1000u
+#define SLACK_MIN_US 5u
+#define SWITCH_MARGIN_US 100u
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_LAST 0x8ffu
+
+/* The schedule in force, for all CPUs. */
+static struct sched_mode schedule_mode;
 
 #define mine (&this_cpu->scheduled)
 
@@ -104,7 +110,7 @@ static void make_current(struct vcpu *next)
 		vmx_failed("VMPTRLD", cpu_phys(next->vmcs));
 	this_cpu->running = next;
 	switch_state(last ? beside(last) : 0, beside(next), mine->xcr0_all);
-	if (next->partition && next->partition != mine->last_partition) { /* idling in between changes nothing */
+	if (next != &mine->idle && next->partition != mine->last_partition) { /* idling in between changes nothing */
 		if (mine->last_partition)
 			flush_for_next_partition(config.flush);
 		mine->last_partition = next->partition;
@@ -334,6 +340,30 @@ static uint64_t to_ticks(uint64_t us)
 	return us * tsc_khz / 1000;
 }
 
+/* The slots of a partition stand side by side (config_validate()): first and end of them. */
+static void owner_slots(const struct config_cpu *cpu, uint16_t partition, struct sched_window *window)
+{
+	uint16_t first = 0;
+
+	while (first < cpu->slot_count && cpu->slots[first].partition != partition)
+		first++;
+	window->first = window->end = first;
+	while (window->end < cpu->slot_count && cpu->slots[window->end].partition == partition)
+		window->end++;
+}
+
+static void init_frame(const struct config_cpu *cpu, const struct config_frame *from, struct sched_window *windows,
+                       struct sched_frame *frame)
+{
+	for (uint16_t w = 0; w < from->window_count; w++) {
+		windows[w] = (struct sched_window){ .start = to_ticks(from->windows[w].start),
+		                                    .length = to_ticks(from->windows[w].length) };
+		owner_slots(cpu, from->windows[w].partition, &windows[w]);
+	}
+	windows[from->window_count] = (struct sched_window){ .start = to_ticks(from->length) };
+	*frame = (struct sched_frame){ .windows = windows, .window_count = from->window_count };
+}
+
 static void init_sched(uint64_t epoch)
 {
 	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
@@ -341,18 +371,22 @@ static void init_sched(uint64_t epoch)
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		const struct config_vcpu *c = &config.partitions[cpu->slots[i].partition].vcpus[cpu->slots[i].vcpu];
 
-		mine->configs[i] = (struct sched_entity_config){ cpu->slots[i].partition, c->priority, c->background,
-			                                         to_ticks(c->budget), to_ticks(c->period) };
+		mine->configs[i] = (struct sched_entity_config){ .budget = to_ticks(c->budget), .period = to_ticks(c->period),
+			                                         .slack = c->background ? SCHED_BACKGROUND : 0 };
 	}
-	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++) {
-		const struct config_frame *f = &config.schedules[n].frames[this_cpu->index];
-
-		for (uint16_t w = 0; w < f->window_count; w++)
-			mine->windows[n][w] = (struct sched_window){ to_ticks(f->windows[w].start), to_ticks(f->windows[w].length),
-				                                     f->windows[w].partition };
-		mine->frames[n] = (struct sched_frame){ to_ticks(f->length), mine->windows[n], f->window_count };
-	}
-	sched_init(&mine->sched, mine->frames, CONFIG_SCHEDULES, mine->configs, mine->entities, cpu->slot_count, epoch);
+	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++)
+		init_frame(cpu, &config.schedules[n].frames[this_cpu->index], mine->windows[n], &mine->frames[n]);
+	mine->sched.frames = mine->frames;
+	mine->sched.configs = mine->configs;
+	mine->sched.entities = mine->entities;
+	schedule_mode.count = CONFIG_SCHEDULES; /* the same words from each CPU */
+	schedule_mode.margin = to_ticks(SWITCH_MARGIN_US);
+	schedule_mode.settle = to_ticks(CONFIG_FRAME_MAX_US);
+	mine->sched.mode = &schedule_mode;
+	mine->sched.slack_turn = to_ticks(SLACK_TURN_US);
+	mine->sched.slack_min = to_ticks(SLACK_MIN_US);
+	mine->sched.entity_count = cpu->slot_count;
+	sched_init(&mine->sched, epoch, rdtsc());
 }
 
 void scheduled_run(uint64_t epoch)

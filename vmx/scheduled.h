@@ -30,7 +30,7 @@ struct scheduled_cpu {
 	struct sched sched;
 	struct sched_entity entities[CONFIG_VCPUS_PER_CPU];
 	struct sched_entity_config configs[CONFIG_VCPUS_PER_CPU];
-	struct sched_window windows[CONFIG_SCHEDULES][CONFIG_WINDOWS_MAX];
+	struct sched_window windows[CONFIG_SCHEDULES][CONFIG_WINDOWS_MAX + 1]; /* the last one ends the list */
 	struct sched_frame frames[CONFIG_SCHEDULES];
 	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
 	const struct config_partition *last_partition; /* whose traces are in the CPU's buffers */

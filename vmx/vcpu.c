@@ -174,16 +174,17 @@ void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
 
 void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept)
 {
-	static const struct config_entry nowhere;
+	static const struct config_partition nobody = { .name = "idle" }; /* no rights, no features */
 
 	memset(vcpu, 0, sizeof *vcpu);
+	vcpu->partition = &nobody;
 	memset(vcpu->msr_bitmap, 0xff, sizeof vcpu->msr_bitmap);
 	memset(vcpu->io_bitmap, 0xff, sizeof vcpu->io_bitmap);
 	load_vmcs(vcpu);
 	init_controls(vcpu);
 	vmwrite(VMCS_CTRL_EPTP, empty_ept);
 	init_host_state(vcpu);
-	init_guest_state(vcpu, &nowhere);
+	init_guest_state(vcpu, &nobody.entry);
 	vcpu_init_control_registers(vcpu);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
 }

@@ -14,11 +14,11 @@ static uint32_t frame_length(const struct plan *p, uint32_t schedule)
 
 /* ---- the model -------------------------------------------------------------------------------------------------- */
 
-static uint32_t next_refill(const struct plan *p, uint32_t i, uint32_t t)
+static uint32_t next_refill(const struct plan *p, const struct model *m, uint32_t i, uint32_t t)
 {
 	const uint32_t period = (uint32_t)p->entity[i].period;
 
-	return p->entity[i].budget ? t - t % period + period : FOREVER;
+	return p->entity[i].budget ? t - (t - m->schedule_start) % period + period : FOREVER;
 }
 
 static int can_run(const struct plan *p, const struct model *m, uint32_t i, uint32_t t)
@@ -62,7 +62,7 @@ static uint32_t slack_end(const struct plan *p, const struct model *m, uint32_t 
 		return end;
 	end = m->window_end;
 	for (uint32_t i = w->first; i < w->end; i++) {
-		const uint32_t again = m->wake[i] > t ? m->wake[i] : next_refill(p, i, t);
+		const uint32_t again = m->wake[i] > t ? m->wake[i] : next_refill(p, m, i, t);
 
 		end = again < end ? again : end;
 	}
@@ -126,11 +126,13 @@ static void model_unit(const struct plan *p, struct model *m, uint32_t t, int bu
 		m->lost += p->frame[m->schedule].window_count - m->windows_done;
 		m->frame_start = t;
 		m->windows_done = 0;
-		if (t >= m->wanted_from)
+		if (t >= m->wanted_from && m->schedule != m->wanted) {
 			m->schedule = m->wanted;
+			m->schedule_start = t;
+		}
 	}
 	for (uint32_t i = 0; i < p->entities; i++)
-		if (p->entity[i].budget && t % p->entity[i].period == 0)
+		if (p->entity[i].budget && (t - m->schedule_start) % p->entity[i].period == 0)
 			m->left[i] = (uint32_t)p->entity[i].budget;
 	if (!busy) {
 		begin_windows(p, m, t);
@@ -163,7 +165,8 @@ void rig_init(struct rig *r, const struct plan *p)
 		r->config[i].budget *= p->scale;
 		r->config[i].period *= p->scale;
 		r->m.left[i] = (uint32_t)p->entity[i].budget;
-		r->feasible[i] = plan_feasible(p, i);
+		for (uint32_t k = 0; k < p->schedules; k++)
+			r->feasible[k][i] = plan_feasible(p, k, i);
 	}
 	r->mode = (struct sched_mode){ .margin = p->margin * p->scale, .settle = p->settle * p->scale, .count = (uint16_t)p->schedules };
 	r->s = (struct sched){ .frames = r->frame, .configs = r->config, .entities = r->entity, .mode = &r->mode,
@@ -284,9 +287,9 @@ static void check_budgets(struct rig *r, int busy)
 			continue;
 		if (r->got[i] > p->entity[i].budget)
 			broken(r, "the budget is never exceeded in a period");
-		if ((r->t + 1) % p->entity[i].period)
+		if ((r->t + 1 - r->m.schedule_start) % p->entity[i].period)
 			continue;
-		if (!p->busy_max && !r->waited[i] && r->feasible[i]) {
+		if (!p->busy_max && !r->waited[i] && r->feasible[r->m.schedule][i]) {
 			checked.budgets++;
 			if (r->got[i] < p->entity[i].budget)
 				broken(r, "who is feasible gets its budget in each period");
@@ -350,6 +353,8 @@ int rig_step(struct rig *r, struct event e)
 	}
 	model_unit(p, &r->m, r->t, e.busy);
 	compare(r, e.busy);
+	for (uint32_t i = 0; i < p->entities && r->t == r->m.schedule_start; i++)
+		r->got[i] = r->charged[i] = r->waited[i] = 0;
 	if (!e.busy)
 		check_window(r, decided);
 	check_budgets(r, e.busy);
@@ -367,15 +372,15 @@ int rig_step(struct rig *r, struct event e)
 
 /* ---- feasibility ------------------------------------------------------------------------------------------------ */
 
-/* Units of schedule 0's windows for entity i in [from, to). */
-static uint32_t supply(const struct plan *p, uint32_t i, uint32_t from, uint32_t to)
+/* Units of the windows of entity i's partition in [from, to) after the schedule's begin. */
+static uint32_t supply(const struct plan *p, uint32_t schedule, uint32_t i, uint32_t from, uint32_t to)
 {
-	const struct sched_frame *f = &p->frame[0];
+	const struct sched_frame *f = &p->frame[schedule];
 	uint32_t sum = 0;
 
 	for (uint32_t t = from; t < to; t++)
 		for (uint32_t w = 0; w < f->window_count; w++) {
-			const uint32_t at = t % frame_length(p, 0);
+			const uint32_t at = t % frame_length(p, schedule);
 
 			sum += at >= f->windows[w].start && at < f->windows[w].start + f->windows[w].length &&
 			       i >= f->windows[w].first && i < f->windows[w].end;
@@ -383,20 +388,21 @@ static uint32_t supply(const struct plan *p, uint32_t i, uint32_t from, uint32_t
 	return sum;
 }
 
-int plan_feasible(const struct plan *p, uint32_t i)
+int plan_feasible(const struct plan *p, uint32_t schedule, uint32_t i)
 {
 	const uint32_t period = (uint32_t)p->entity[i].period;
+	const struct sched_frame *f = &p->frame[schedule];
 	const struct sched_window *own = 0;
-	uint32_t periods = frame_length(p, 0); /* after so many all repeats */
+	uint32_t periods = frame_length(p, schedule); /* after so many all repeats; 0, if one above has no limit */
 
-	for (uint32_t w = 0; w < p->frame[0].window_count; w++)
-		if (i >= p->frame[0].windows[w].first && i < p->frame[0].windows[w].end)
-			own = &p->frame[0].windows[w];
-	if (!own || !p->entity[i].budget || p->schedules > 1)
+	for (uint32_t w = 0; w < f->window_count; w++)
+		if (i >= f->windows[w].first && i < f->windows[w].end)
+			own = &f->windows[w];
+	if (!own || !p->entity[i].budget)
 		return 0;
 	for (uint32_t j = own->first; j < i; j++)
 		periods *= (uint32_t)p->entity[j].period;
-	for (uint32_t k = 0; k < periods; k++) { /* 0, if one above has no limit */
+	for (uint32_t k = 0; k < periods; k++) {
 		const uint32_t from = k * period, to = from + period;
 		uint32_t demand = 0;
 
@@ -405,7 +411,7 @@ int plan_feasible(const struct plan *p, uint32_t i)
 
 			demand += ((to - 1) / pj - from / pj + 1) * (uint32_t)p->entity[j].budget;
 		}
-		if (supply(p, i, from, to) < demand)
+		if (supply(p, schedule, i, from, to) < demand)
 			return 0;
 	}
 	return periods != 0;

@@ -29,7 +29,7 @@ struct plan {
 enum kind { OWNER, EARLY, BACKGROUND, IDLE };
 
 struct model {
-	uint32_t schedule, frame_start;
+	uint32_t schedule, schedule_start, frame_start;
 	uint32_t wanted, wanted_from;
 	uint32_t windows_done;        /* of this frame: begun or lost */
 	uint32_t window_end, owner;   /* owner: index of the window in force */
@@ -65,7 +65,7 @@ struct rig {
 	uint32_t got[ENTITIES];           /* units of this period in which it ran on its budget */
 	uint32_t charged[ENTITIES];       /* the same, and those without a decision */
 	uint32_t waited[ENTITIES];        /* 1: it was blocked in this period */
-	int feasible[ENTITIES];           /* as plan_feasible() says */
+	int feasible[SCHEDULES][ENTITIES]; /* as plan_feasible() says */
 	int32_t ahead[ENTITIES][ENTITIES]; /* slack of one less that of the other while both could run */
 	uint32_t began, began_length;     /* the last window's start and what it must last */
 	const char *failed;               /* the promise that was broken */
@@ -77,8 +77,8 @@ struct checked {
 };
 extern struct checked checked;
 
-/* Is entity i of the plan certain to get its whole budget in each of its periods in which it does not wait? */
-int plan_feasible(const struct plan *p, uint32_t i);
+/* Is entity i certain to get its whole budget in each of its periods in which it does not wait? */
+int plan_feasible(const struct plan *p, uint32_t schedule, uint32_t i);
 
 void rig_init(struct rig *r, const struct plan *p);
 void rig_copy(struct rig *to, const struct rig *from);

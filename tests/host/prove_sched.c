@@ -53,7 +53,7 @@ static void key_of(const struct rig *r, uint32_t cycle, uint8_t *k)
 	const uint64_t scale = r->plan->scale, from = r->mode.word & ~7ull;
 
 	memset(k, 0, KEY);
-	*k++ = (uint8_t)(r->t % cycle), *k++ = (uint8_t)(r->t - m->frame_start);
+	*k++ = (uint8_t)((r->t - m->schedule_start) % cycle), *k++ = (uint8_t)(r->t - m->frame_start);
 	*k++ = (uint8_t)s->current, *k++ = (uint8_t)s->rank, *k++ = (uint8_t)(s->first << 4 | s->end);
 	*k++ = (uint8_t)(s->schedule << 4 | s->turn), *k++ = (uint8_t)(r->t - s->since / scale), *k++ = relative(r, s->edge);
 	*k++ = relative(r, s->next_start), *k++ = (uint8_t)(r->t - s->frame_start / scale), *k++ = (uint8_t)s->ready;
@@ -181,8 +181,8 @@ static const struct family {
 	{ "delays up to the guard, two", 6, 3, 1, 1, 1, 2, 2, two },
 	{ "delays of 2, guard of 2", 6, 2, 2, 2, 1, 2, 2, two },
 	{ "delays up to 5, no guard", 3, 2, 0, 5, 1, 2, 2, two },
-	{ "two schedules", 3, 2, 0, 0, 2, 2, 1, two },
-	{ "two schedules, delays up to 3", 3, 1, 0, 3, 2, 2, 1, two },
+	{ "two schedules", 3, 2, 0, 0, 2, 2, 2, two },
+	{ "two schedules, delays up to 3", 3, 1, 0, 3, 2, 2, 2, two },
 };
 
 static void prove_setups(const struct family *f, struct plan *p)

@@ -350,6 +350,19 @@ static void test_switch_at_the_boundary(void **state)
 	assert_int_equal(s.schedule, 0);
 }
 
+static void test_switch_restarts_the_periods(void **state)
+{
+	(void)state;
+	configs[2] = (struct sched_entity_config){ .budget = 30, .period = 700 };
+	begin_at(0, 0);
+	mode.word = 808 | 1;
+	expect(400, 2, 430);
+	expect(430, SCHED_IDLE, 600);
+	expect(1000, SCHED_IDLE, 1100);
+	expect(1100, 2, 1130); /* the old period would have lasted to 1400 */
+	assert_int_equal(entities[2].budget.refill, 1700);
+}
+
 static void test_switch_during_absence(void **state)
 {
 	(void)state;
@@ -423,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup(test_exhausted_owner_in_background, setup),
 		cmocka_unit_test_setup(test_early, setup),
 		cmocka_unit_test_setup(test_switch_at_the_boundary, setup),
+		cmocka_unit_test_setup(test_switch_restarts_the_periods, setup),
 		cmocka_unit_test_setup(test_switch_during_absence, setup),
 		cmocka_unit_test_setup(test_empty_and_shortest_frames, setup),
 		cmocka_unit_test_setup(test_most_entities, setup),
