@@ -45,6 +45,19 @@ static void clear_bit(struct lapic *l, uint32_t base, uint32_t vector)
 	*at(l, base + vector / 32 * 16) &= ~(1u << vector % 32);
 }
 
+/* Is `vector` in a higher class than what the processor does now? */
+static int passes(const struct lapic *l, uint32_t vector)
+{
+	return (vector & 0xf0) > (get(l, LAPIC_PPR) & 0xf0);
+}
+
+static void update_pending(struct lapic *l)
+{
+	const int vector = highest(l, LAPIC_IRR);
+
+	l->pending = (int16_t)(vector >= 0 && passes(l, (uint32_t)vector) ? vector : -1);
+}
+
 /* Processor priority (11.8.3.1): the higher class of TPR and what is in service. */
 static void update_ppr(struct lapic *l)
 {
@@ -52,6 +65,7 @@ static void update_ppr(struct lapic *l)
 	const uint32_t tpr = get(l, LAPIC_TPR), isr = in_service < 0 ? 0 : (uint32_t)in_service;
 
 	*at(l, LAPIC_PPR) = (tpr & 0xf0) >= (isr & 0xf0) ? tpr : isr & 0xf0;
+	update_pending(l);
 }
 
 void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
@@ -67,6 +81,7 @@ void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
 		*at(l, lvt) = LVT_MASKED;
 	*at(l, LAPIC_CMCI) = LVT_MASKED;
 	l->deadline = LAPIC_NEVER;
+	l->pending = -1;
 	l->period = 0;
 	l->count_ticks = count_ticks;
 	l->esr_pending = 0;
@@ -258,13 +273,8 @@ void lapic_accept(struct lapic *l, uint32_t vector)
 		return;
 	set_bit(l, LAPIC_IRR, vector);
 	clear_bit(l, LAPIC_TMR, vector);
-}
-
-int lapic_pending(const struct lapic *l)
-{
-	const int vector = highest(l, LAPIC_IRR);
-
-	return vector >= 0 && ((uint32_t)vector & 0xf0) > (get(l, LAPIC_PPR) & 0xf0) ? vector : -1;
+	if ((int)vector > l->pending && passes(l, vector))
+		l->pending = (int16_t)vector;
 }
 
 void lapic_deliver(struct lapic *l, uint32_t vector)
@@ -272,6 +282,7 @@ void lapic_deliver(struct lapic *l, uint32_t vector)
 	clear_bit(l, LAPIC_IRR, vector);
 	set_bit(l, LAPIC_ISR, vector);
 	*at(l, LAPIC_PPR) = vector & 0xf0; /* it was above both TPR and what was in service */
+	update_pending(l);
 }
 
 void lapic_timer_expire(struct lapic *l, uint64_t now)

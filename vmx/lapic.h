@@ -24,6 +24,7 @@ struct lapic {
 	uint64_t deadline;   /* TSC at which the timer fires next, or LAPIC_NEVER */
 	uint64_t period;     /* ticks, periodic mode; else 0 */
 	uint32_t count_ticks; /* TSC ticks of one tick of the APIC's clock: the crystal of CPUID leaf 15h */
+	int16_t pending;     /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change */
 	uint8_t x2apic;      /* mode that the guest has chosen */
 	uint8_t esr_pending; /* errors since the last write to ESR */
 };
@@ -49,9 +50,6 @@ void lapic_write_deadline(struct lapic *l, uint64_t value);
 
 /* An edge-triggered interrupt arrives: vector 16 to 255. Dropped while the APIC is software-disabled. */
 void lapic_accept(struct lapic *l, uint32_t vector);
-
-/* The vector that the CPU would take now, by priority, or -1. */
-int lapic_pending(const struct lapic *l);
 
 /* The CPU takes `vector`: from IRR to ISR. */
 void lapic_deliver(struct lapic *l, uint32_t vector);

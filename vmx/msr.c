@@ -36,17 +36,20 @@ static const struct config_msr *find(const struct vcpu *vcpu, uint32_t msr)
 	return 0;
 }
 
-/* Nobody touches this CPU's local APIC or deadline but the core: the vCPU has virtual ones (vmx/scheduled.c). */
-static int is_virtual(uint32_t msr)
+/* On a scheduled CPU nobody touches local APIC and deadline but the core, the vCPU has virtual ones; and some writes are noted for
+ * the switch (vmx/scheduled.c, vmx/switch.c). */
+static int exits_anyway(uint32_t msr, int write)
 {
-	return cpu_is_scheduled(this_cpu->index) && (msr >> 8 == 0x8 || msr == MSR_IA32_TSC_DEADLINE);
+	if (!cpu_is_scheduled(this_cpu->index))
+		return 0;
+	return msr >> 8 == 0x8 || msr == MSR_IA32_TSC_DEADLINE || (write && switch_msr_slot(msr) >= 0);
 }
 
 static void bitmap_allow(uint8_t *bitmap, uint32_t msr, int write)
 {
 	const uint32_t offset = (write ? 2048u : 0) + (msr >= HIGH_MSRS ? 1024u : 0), bit = msr & (BITMAP_MSRS - 1);
 
-	if ((msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS) && !is_virtual(msr))
+	if ((msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS) && !exits_anyway(msr, write))
 		bitmap[offset + bit / 8] &= (uint8_t)~(1u << bit % 8);
 }
 
@@ -153,6 +156,8 @@ static int write_xss(struct vcpu *vcpu, uint64_t value)
 	if (!has_xss(vcpu) || value & ~((uint64_t)c[3] << 32 | c[2]))
 		return 0;
 	wrmsr(MSR_IA32_XSS, value);
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_note_msr(vcpu, MSR_IA32_XSS, value);
 	c[1] = cpuid(0xd, 1).r[1];
 	return 1;
 }

@@ -42,8 +42,7 @@ static void wake(uint16_t slot)
 	if (this_cpu->vcpu[slot].state == VCPU_STOPPED)
 		return;
 	sched_wake(&mine->sched, slot);
-	if (sched_preempts(&mine->sched, slot))
-		mine->resched = 1;
+	mine->resched |= (uint8_t)sched_preempts(&mine->sched, slot);
 }
 
 /* Interrupts that other CPUs have posted for vCPUs of this one. */
@@ -62,7 +61,7 @@ static void take_posted(void)
 				lapic_accept(&mine->vcpu[slot].lapic, word * 32 + (uint32_t)__builtin_ctz(bits));
 		}
 		if (startup_left(&this_cpu->vcpu[slot]) ||
-		    (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS && lapic_pending(&mine->vcpu[slot].lapic) >= 0))
+		    (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS && mine->vcpu[slot].lapic.pending >= 0))
 			wake(slot);
 	}
 }
@@ -80,7 +79,7 @@ static void interrupt_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_
 /* Give the guest its highest interrupt, or an exit as soon as it can take it. */
 static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 {
-	const int vector = lapic_pending(&v->lapic);
+	const int vector = v->lapic.pending;
 
 	if (vector < 0) {
 		interrupt_window(vcpu, v, 0);
@@ -94,27 +93,28 @@ static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 	}
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
 	lapic_deliver(&v->lapic, (uint32_t)vector);
-	interrupt_window(vcpu, v, lapic_pending(&v->lapic) >= 0);
+	interrupt_window(vcpu, v, v->lapic.pending >= 0);
 }
 
 /* ---- the switch ---- */
 
-/* Put `next`'s state in place of what ran. */
+/* Put `next` in place of what ran. */
 static void make_current(struct vcpu *next)
 {
-	struct vcpu *const last = this_cpu->running;
+	struct scheduled_vcpu *const v = beside(next);
 
-	if (last == next)
+	if (this_cpu->running == next)
 		return;
 	if (vmptrld(cpu_phys(next->vmcs)))
 		vmx_failed("VMPTRLD", cpu_phys(next->vmcs));
 	this_cpu->running = next;
-	switch_state(last ? beside(last) : 0, beside(next), mine->xcr0_all);
-	if (next != &mine->idle && next->partition != mine->last_partition) { /* idling in between changes nothing */
-		if (mine->last_partition)
-			flush_for_next_partition(config.flush);
-		mine->last_partition = next->partition;
-	}
+	if (!v || v == mine->loaded) /* the idle vCPU executes nothing: the last one's state stays */
+		return;
+	switch_state(mine->loaded, v, mine->xcr0_all);
+	mine->loaded = v;
+	if (next->partition != mine->last_partition)
+		flush_for_next_partition(config.flush);
+	mine->last_partition = next->partition;
 }
 
 static void reschedule(uint64_t now)
@@ -127,59 +127,64 @@ static void reschedule(uint64_t now)
 	make_current(d.entity == SCHED_IDLE ? &mine->idle : &this_cpu->vcpu[d.entity]);
 }
 
-/* The earliest of what this entry must be left for, in ticks of the preemption timer. */
-static uint32_t timer_ticks(const struct scheduled_vcpu *v)
-{
-	uint64_t next = mine->until < mine->console_due ? mine->until : mine->console_due;
-	uint64_t now, ticks;
-
-	if (v && v->lapic.deadline < next)
-		next = v->lapic.deadline;
-	now = rdtsc();
-	if (next <= now)
-		return 0;
-	ticks = (next - now) >> mine->timer_shift;
-	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
-}
-
 /* INIT and SIPI that were sent to the vCPU whose turn it is. One that waits for a SIPI gives its time away. */
 static int can_run(struct vcpu *vcpu, struct scheduled_vcpu *v)
 {
-	v->halted = 0;
+	v->halted = NOT_HALTED;
 	if (startup_take(vcpu))
 		return 1;
 	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
 	return 0;
 }
 
-/* All that is due before a vCPU of this CPU is entered; which one, is decided here. */
-static void prepare_entry(void)
+static void console_now(uint64_t now)
 {
-	const uint64_t now = rdtsc();
+	if (now < mine->console_due)
+		return;
+	mine->console_due = SCHED_NEVER;
+	if (console_pump())
+		scheduled_console_due();
+}
+
+/* Something has happened, or its time has come: who runs, with which interrupt, until when? */
+static void settle(uint64_t now)
+{
 	struct scheduled_vcpu *v = beside(this_cpu->running);
 
+	mine->changed = 0;
 	if (posted_any(this_cpu->index))
 		take_posted();
-	if (v && now >= v->lapic.deadline)
-		lapic_timer_expire(&v->lapic, now);
-	if (now >= mine->console_due) {
-		mine->console_due = SCHED_NEVER;
-		if (console_pump())
-			scheduled_console_due();
-	}
+	console_now(now);
 	if (mine->resched || now >= mine->until) {
 		reschedule(now);
 		v = beside(this_cpu->running);
-		if (v && now >= v->lapic.deadline)
-			lapic_timer_expire(&v->lapic, now);
+		for (uint32_t i = 0; v && !can_run(this_cpu->running, v) && i < CONFIG_VCPUS_PER_CPU; i++) {
+			reschedule(now);
+			v = beside(this_cpu->running);
+		}
 	}
-	for (uint32_t tries = 0; v && !can_run(this_cpu->running, v) && tries < CONFIG_VCPUS_PER_CPU; tries++) {
-		reschedule(now);
-		v = beside(this_cpu->running);
-	}
-	if (v)
+	mine->next_event = mine->until < mine->console_due ? mine->until : mine->console_due;
+	if (!v)
+		return;
+	if (now >= v->lapic.deadline)
+		lapic_timer_expire(&v->lapic, now);
+	if (v->lapic.deadline < mine->next_event)
+		mine->next_event = v->lapic.deadline;
+	if (v->lapic.pending >= 0 || v->window_open)
 		inject_pending(this_cpu->running, v);
-	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, timer_ticks(v));
+}
+
+/* Before each entry. The preemption timer does not count in root mode, so it is set anew each time. */
+static inline void prepare_entry(void)
+{
+	uint64_t now = rdtsc();
+
+	if (mine->changed || now >= mine->next_event) {
+		settle(now);
+		now = rdtsc();
+	}
+	now = mine->next_event > now ? (mine->next_event - now) >> mine->timer_shift : 0;
+	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, now < UINT32_MAX ? now : UINT32_MAX);
 	if (mine->nmi) { /* one that comes after this sets the timer to 0 itself */
 		mine->nmi = 0;
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
@@ -225,19 +230,29 @@ static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
 
 static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 {
-	struct lapic *l = &beside(vcpu)->lapic;
+	struct scheduled_vcpu *v = beside(vcpu);
 	const uint32_t low = (uint32_t)vcpu->regs[REG_RAX], high = (uint32_t)vcpu->regs[REG_RDX];
+	int slot;
 
 	if (msr == MSR_IA32_TSC_DEADLINE) {
-		lapic_write_deadline(l, (uint64_t)high << 32 | low);
-	} else if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST) {
-		return 0;
+		lapic_write_deadline(&v->lapic, (uint64_t)high << 32 | low);
+		if (v->lapic.deadline < mine->next_event) /* a later one is found when the old event comes */
+			mine->next_event = v->lapic.deadline;
+	} else if (msr - MSR_X2APIC_FIRST > MSR_X2APIC_LAST - MSR_X2APIC_FIRST) {
+		slot = switch_msr_slot(msr);
+		if (slot < 0 || msr == MSR_IA32_XSS)
+			return 0;
+		v->msr[slot] = (uint64_t)high << 32 | low;
+		wrmsr(msr, v->msr[slot]);
 	} else if (msr == MSR_X2APIC_ICR) {
+		mine->changed = 1;
 		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
 		return 1;
-	} else if (high || lapic_write(l, (msr & 0xff) << 4, low, rdtsc()) == LAPIC_FAULT) {
+	} else if (high || lapic_write(&v->lapic, (msr & 0xff) << 4, low, rdtsc()) == LAPIC_FAULT) {
 		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
 		return 1;
+	} else {
+		mine->changed = 1;
 	}
 	skip_instruction();
 	return 1;
@@ -251,8 +266,9 @@ static void halt_vcpu(struct vcpu *vcpu)
 
 	skip_instruction();
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-	if ((interrupts && lapic_pending(&v->lapic) >= 0) || vcpu->nmi_pending)
+	if ((interrupts && v->lapic.pending >= 0) || vcpu->nmi_pending)
 		return;
+	mine->changed = 1;
 	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
 	sched_block(&mine->sched, slot_of(vcpu), interrupts ? v->lapic.deadline : SCHED_NEVER);
 	mine->resched = 1;
@@ -276,9 +292,11 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 		attention();
 		break;
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
+		mine->changed = 1;
 		exit_external_interrupt();
 		break;
 	case EXIT_REASON_INTERRUPT_WINDOW: /* inject_pending() closes it */
+		mine->changed = 1;
 		break;
 	case EXIT_REASON_HLT:
 		halt_vcpu(vcpu);
@@ -311,9 +329,15 @@ void scheduled_stop(struct vcpu *vcpu)
 	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
 	mine->vcpu[slot_of(vcpu)].lapic.deadline = LAPIC_NEVER;
 	mine->resched = 1;
+	mine->changed = 1;
 	prepare_entry();
 	ASSERT(this_cpu->running != vcpu);
 	enter();
+}
+
+void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	beside(vcpu)->msr[switch_msr_slot(msr)] = value;
 }
 
 void scheduled_reset_apic(struct vcpu *vcpu)
@@ -326,6 +350,8 @@ void scheduled_reset_apic(struct vcpu *vcpu)
 void scheduled_console_due(void)
 {
 	mine->console_due = rdtsc() + tsc_khz;
+	if (mine->console_due < mine->next_event)
+		mine->next_event = mine->console_due;
 }
 
 void scheduled_nmi(void)
@@ -396,6 +422,8 @@ void scheduled_run(uint64_t epoch)
 	mine->timer_shift = (uint32_t)(rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
 	mine->console_due = SCHED_NEVER;
 	mine->resched = 1;
+	mine->changed = 1;
+	mine->loaded = &mine->vcpu[0];
 	wrmsr(MSR_X2APIC_SVR, 0x1ff);
 	flush_init();
 	init_sched(epoch);
@@ -414,8 +442,10 @@ void scheduled_run(uint64_t epoch)
 			sched_block(&mine->sched, i, SCHED_NEVER);
 		}
 	}
+	switch_state_first();
 	xsetbv0(mine->xcr0_all);
 	ASSERT(cpuid(0xd, 0).r[1] <= sizeof mine->vcpu[0].fpu);
+	xsetbv0(1);
 	vcpu_init_idle(&mine->idle, ept_pointer_empty);
 	this_cpu->running = &mine->idle;
 	prepare_entry();

@@ -34,11 +34,14 @@ struct scheduled_cpu {
 	struct sched_frame frames[CONFIG_SCHEDULES];
 	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
 	const struct config_partition *last_partition; /* whose traces are in the CPU's buffers */
+	struct scheduled_vcpu *loaded; /* whose state outside the VMCS is in the CPU: idling leaves it there */
 	uint64_t until;         /* decide again then at the latest */
+	uint64_t next_event;    /* the earliest of `until`, `console_due` and the running vCPU's timer */
 	uint64_t console_due;   /* text is left: look again then; or SCHED_NEVER */
 	uint64_t xcr0_all;      /* all components that any guest here may use */
 	uint32_t timer_shift;   /* the preemption timer counts TSC >> this */
 	uint8_t resched;        /* decide again before the next entry */
+	uint8_t changed;        /* look at everything before the next entry */
 	volatile uint8_t nmi;   /* an NMI came in root mode */
 	struct vcpu idle;       /* a VMCS in HLT state, for when nobody runs */
 };
@@ -52,6 +55,9 @@ void vmx_exit_scheduled(struct vcpu *vcpu);
 /* This vCPU does not run again; goes on with the others. */
 _Noreturn void scheduled_stop(struct vcpu *vcpu);
 
+/* The guest has written an MSR that vmx/switch.c keeps. */
+void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
 /* Its local APIC as after INIT. */
 void scheduled_reset_apic(struct vcpu *vcpu);
 
@@ -61,8 +67,12 @@ void scheduled_console_due(void);
 /* An NMI came in root mode: the next entry exits at once. Called by the NMI handler. */
 void scheduled_nmi(void);
 
-/* Save what the VMCS does not hold of `from` and put `to`'s in place; 0: the idle vCPU, which has none. vmx/switch.c. */
+/* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);
+void switch_state_first(void);
+
+/* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
+int switch_msr_slot(uint32_t msr);
 
 #endif

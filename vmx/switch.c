@@ -15,35 +15,38 @@
 #define MSR_TSC_AUX 0xc0000103u
 #define MSR_SPEC_CTRL 0x48u
 
-static const uint32_t always[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS_BASE };
-enum { SLOT_TSC_AUX = 5, SLOT_XSS, SLOT_SPEC_CTRL };
-_Static_assert(SLOT_SPEC_CTRL < SCHEDULED_MSRS, "room for each");
+/*
+ * Writes to most of these exit (vmx/scheduled.c), so that `msr` always has their values and only KERNEL_GS_BASE, which
+ * SWAPGS changes, and SPEC_CTRL are read at a switch.
+ */
+static const uint32_t number[SCHEDULED_MSRS] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_TSC_AUX, MSR_IA32_XSS, MSR_KERNEL_GS_BASE,
+	                                         MSR_SPEC_CTRL };
+enum { FIRST_THAT_EXITS, TSC_AUX = 4, XSS, KERNEL_GS_BASE, SPEC_CTRL };
+_Static_assert(SPEC_CTRL + 1 == SCHEDULED_MSRS, "a slot each");
 
-/* MSRs that only some CPUs have; found once per CPU would save the CPUID, which costs an exit nowhere in root mode. */
-static uint8_t has_tsc_aux, has_xss, has_spec_ctrl;
+static uint8_t has_spec_ctrl;
+
+int switch_msr_slot(uint32_t msr)
+{
+	for (int i = FIRST_THAT_EXITS; i < KERNEL_GS_BASE; i++)
+		if (number[i] == msr)
+			return i;
+	return -1;
+}
 
 static void save_msrs(uint64_t *msr)
 {
-	for (uint32_t i = 0; i < ARRAY_SIZE(always); i++)
-		msr[i] = rdmsr(always[i]);
-	if (has_tsc_aux)
-		msr[SLOT_TSC_AUX] = rdmsr(MSR_TSC_AUX);
-	if (has_xss)
-		msr[SLOT_XSS] = rdmsr(MSR_IA32_XSS);
+	msr[KERNEL_GS_BASE] = rdmsr(MSR_KERNEL_GS_BASE);
 	if (has_spec_ctrl)
-		msr[SLOT_SPEC_CTRL] = rdmsr(MSR_SPEC_CTRL);
+		msr[SPEC_CTRL] = rdmsr(MSR_SPEC_CTRL);
 }
 
-static void load_msrs(const uint64_t *msr)
+/* What is equal is there already; what this CPU does not have is 0 in both. */
+static void load_msrs(const uint64_t *msr, const uint64_t *last)
 {
-	for (uint32_t i = 0; i < ARRAY_SIZE(always); i++)
-		wrmsr(always[i], msr[i]);
-	if (has_tsc_aux)
-		wrmsr(MSR_TSC_AUX, msr[SLOT_TSC_AUX]);
-	if (has_xss)
-		wrmsr(MSR_IA32_XSS, msr[SLOT_XSS]);
-	if (has_spec_ctrl)
-		wrmsr(MSR_SPEC_CTRL, msr[SLOT_SPEC_CTRL]);
+	for (uint32_t i = 0; i < SCHEDULED_MSRS; i++)
+		if (msr[i] != last[i])
+			wrmsr(number[i], msr[i]);
 }
 
 static void save_debug(struct scheduled_vcpu *v)
@@ -71,26 +74,22 @@ static inline void write_cr2(uint64_t v)
  */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all)
 {
-	if (from) {
-		from->xcr0 = xgetbv0();
+	from->xcr0 = xgetbv0();
+	if (from->xcr0 != xcr0_all)
 		xsetbv0(xcr0_all);
-		__asm__ volatile("xsave64 %0" : "=m"(from->fpu) : "a"(~0u), "d"(~0u));
-		save_msrs(from->msr);
-		save_debug(from);
-		from->cr2 = read_cr2();
-	}
-	if (to) {
-		xsetbv0(xcr0_all);
-		__asm__ volatile("xrstor64 %0" : : "m"(to->fpu), "a"(~0u), "d"(~0u));
+	__asm__ volatile("xsave64 %0" : "=m"(from->fpu) : "a"(~0u), "d"(~0u));
+	__asm__ volatile("xrstor64 %0" : : "m"(to->fpu), "a"(~0u), "d"(~0u));
+	if (to->xcr0 != xcr0_all)
 		xsetbv0(to->xcr0);
-		load_msrs(to->msr);
-		load_debug(to);
-		write_cr2(to->cr2);
-	}
+	save_msrs(from->msr);
+	load_msrs(to->msr, from->msr);
+	save_debug(from);
+	load_debug(to);
+	from->cr2 = read_cr2();
+	write_cr2(to->cr2);
 }
 
-/* As after RESET: XSAVE header of zeros gives every component its initial state, but for x87 control word and MXCSR, which XRSTOR
- * then initialises too (SDM Vol. 1, 13.6 and 13.8.1; MXCSR is loaded from the area). */
+/* As after RESET: an XSAVE header of zeros gives every component its initial state (SDM Vol. 1, 13.6); MXCSR is loaded from the area. */
 void switch_state_init(struct scheduled_vcpu *v)
 {
 	const uint32_t mxcsr = 0x1f80;
@@ -102,7 +101,19 @@ void switch_state_init(struct scheduled_vcpu *v)
 	v->dr6 = 0xffff0ff0;
 	v->cr2 = 0;
 	v->xcr0 = 1;
-	has_tsc_aux = cpuid(0x80000001, 0).r[3] >> 27 & 1;
-	has_xss = cpuid(0, 0).r[0] >= 0xd && (cpuid(0xd, 1).r[0] >> 3 & 1);
+}
+
+/* The state that switch_state_init() describes, in the CPU. */
+void switch_state_first(void)
+{
 	has_spec_ctrl = cpuid(7, 0).r[3] >> 26 & 1;
+	for (uint32_t i = FIRST_THAT_EXITS; i < TSC_AUX; i++)
+		wrmsr(number[i], 0);
+	wrmsr(MSR_KERNEL_GS_BASE, 0);
+	if (cpuid(0x80000001, 0).r[3] >> 27 & 1)
+		wrmsr(MSR_TSC_AUX, 0);
+	if (cpuid(0, 0).r[0] >= 0xd && cpuid(0xd, 1).r[0] >> 3 & 1)
+		wrmsr(MSR_IA32_XSS, 0);
+	if (has_spec_ctrl)
+		wrmsr(MSR_SPEC_CTRL, 0);
 }
