@@ -58,7 +58,7 @@ struct config_map {
 struct config_segment {
 	uint64_t offset; /* into the payload file */
 	uint64_t size;
-	uint64_t gpa;    /* lies wholly inside the partition's maps */
+	uint64_t gpa; /* lies wholly inside the partition's maps */
 };
 
 /* The file on the boot volume that holds a partition's initial memory contents. */
@@ -101,12 +101,12 @@ struct config_cpuid_index {
 
 /* What an access to an MSR does. Unlisted MSRs: #GP(0) in the guest, counted. */
 enum config_msr_kind {
-	MSR_DENY,    /* #GP(0) */
-	MSR_PASS,    /* straight to the hardware, no exit (bitmap bit clear) */
-	MSR_VALUE,   /* reads `value`; a write is dropped */
-	MSR_SHADOW,  /* a per-vCPU word, first `value`; a write may change only bits of `mask`,
+	MSR_DENY,   /* #GP(0) */
+	MSR_PASS,   /* straight to the hardware, no exit (bitmap bit clear) */
+	MSR_VALUE,  /* reads `value`; a write is dropped */
+	MSR_SHADOW, /* a per-vCPU word, first `value`; a write may change only bits of `mask`,
 	              * and the hardware never sees it */
-	MSR_REAL,    /* reads the hardware's value & mask | value; a write is dropped */
+	MSR_REAL,   /* reads the hardware's value & mask | value; a write is dropped */
 	/* handled by the core */
 	MSR_APIC_BASE, /* 1Bh: reads as enabled x2APIC; a write that changes anything: #GP */
 	MSR_APIC_ID,   /* 802h: virtual APIC ID */
@@ -172,7 +172,7 @@ struct config_vcpu {
 struct config_partition {
 	const char *name;
 	uint32_t flags;
-	uint64_t hypercalls; /* bit n: hypercall number n is allowed */
+	uint64_t hypercalls;  /* bit n: hypercall number n is allowed */
 	uint32_t rate_period; /* microseconds; a window of it starts in each such period. 0: it asks for no rate */
 	struct config_payload payload;
 	struct config_entry entry;
@@ -222,9 +222,9 @@ struct config_schedule {
 	const char *name;
 	const struct config_frame *frames; /* cpu_count of them */
 };
-#define CONFIG_MAX_WINDOWS 256u  /* in a frame */
+#define CONFIG_MAX_WINDOWS 256u /* in a frame */
 #define CONFIG_MAX_SCHEDULES 8u
-#define CONFIG_MAX_SLOTS 64u     /* vCPUs on a CPU */
+#define CONFIG_MAX_SLOTS 64u /* vCPUs on a CPU */
 #define CONFIG_GUARD_MAX_US 1000u
 #define CONFIG_FRAME_MIN_US 100u
 #define CONFIG_FRAME_MAX_US 10000000u
@@ -247,9 +247,10 @@ struct config {
 	const struct config_partition *partitions;
 	const struct config_schedule *schedules;
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
-	uint32_t guard;      /* microseconds kept free after each window: G = W + S, the most by which the next may start late */
-	uint16_t uart_port;  /* base of the 16550 that carries the consoles; 0: none */
-	uint16_t debug_port; /* a byte port that gets a copy of all console text (0xe9); 0: none */
+	uint32_t
+		guard; /* microseconds kept free after each window: G = W + S, the most by which the next may start late */
+	uint16_t uart_port;    /* base of the 16550 that carries the consoles; 0: none */
+	uint16_t debug_port;   /* a byte port that gets a copy of all console text (0xe9); 0: none */
 	uint8_t itlb_multihit; /* enum config_itlb */
 	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
 };

@@ -105,7 +105,8 @@ static enum config_rule check_frame(const struct config *c, unsigned first, stru
 	if (f->length != length)
 		return broken(at, RULE_FRAME_DIFFERS, CONFIG_NONE, CONFIG_NONE, first, length, f->length);
 	if (f->window_count > CONFIG_WINDOWS_MAX)
-		return broken(at, RULE_FRAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE, f->window_count, CONFIG_WINDOWS_MAX);
+		return broken(at, RULE_FRAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE, f->window_count,
+		              CONFIG_WINDOWS_MAX);
 	return RULE_OK;
 }
 
@@ -126,8 +127,9 @@ static enum config_rule check_windows(const struct config *c, struct config_faul
 		const struct config_window *w = &f->windows[i];
 		uint64_t end = (uint64_t)w->start + w->length;
 		if (w->partition >= c->partition_count || !lives_on(&c->cpus[at->cpu], w->partition))
-			return broken(at, RULE_WINDOW_OWNER, w->partition < c->partition_count ? w->partition : CONFIG_NONE, i,
-			              CONFIG_NONE, 0, 0);
+			return broken(at, RULE_WINDOW_OWNER,
+			              w->partition < c->partition_count ? w->partition : CONFIG_NONE, i, CONFIG_NONE, 0,
+			              0);
 		if (w->length < c->guard)
 			return broken(at, RULE_WINDOW, w->partition, i, CONFIG_NONE, c->guard, w->length);
 		if (end + c->guard > f->length)
@@ -156,9 +158,9 @@ static enum config_rule check_vcpu(const struct config *c, unsigned partition, u
 
 	at->cpu = v->cpu;
 	if (!c->cpus[v->cpu].scheduled)
-		return v->priority == 0 && v->background == 0 && v->budget == 0 && v->period == 0
-		           ? RULE_OK
-		           : broken(at, RULE_DEDICATED, partition, vcpu, CONFIG_NONE, 0, 0);
+		return v->priority == 0 && v->background == 0 && v->budget == 0 && v->period == 0 ?
+		               RULE_OK :
+		               broken(at, RULE_DEDICATED, partition, vcpu, CONFIG_NONE, 0, 0);
 	if (v->background > 1 || (v->budget != 0) != (v->period != 0) ||
 	    (v->budget != 0 && (!period_valid(v->period) || v->budget > v->period || v->budget < c->guard)))
 		return broken(at, RULE_BUDGET, partition, vcpu, CONFIG_NONE, v->budget, v->period);
@@ -200,9 +202,9 @@ static uint64_t least_supply(const struct config_frame *f, unsigned partition, u
 /* The most that a vCPU may use of its budget within a period of another one. Both count periods from the epoch. */
 static uint64_t demand(const struct config_vcpu *v, uint32_t within)
 {
-	uint64_t periods = within % v->period == 0   ? within / v->period
-	                   : v->period % within == 0 ? 1
-	                                             : within / v->period + 2;
+	uint64_t periods = within % v->period == 0 ? within / v->period :
+	                   v->period % within == 0 ? 1 :
+	                                             within / v->period + 2;
 
 	return periods * v->budget;
 }
@@ -281,7 +283,8 @@ static enum config_rule check_promises(const struct config *c, struct config_fau
 			at->schedule = (uint16_t)s;
 			at->cpu = (uint16_t)i;
 			for (unsigned j = 0; c->cpus[i].scheduled && j < c->cpus[i].slot_count; j++)
-				if (check_budget(c, j, at) != RULE_OK || check_rate(c, c->cpus[i].slots[j].partition, at) != RULE_OK)
+				if (check_budget(c, j, at) != RULE_OK ||
+				    check_rate(c, c->cpus[i].slots[j].partition, at) != RULE_OK)
 					return at->rule;
 		}
 	return RULE_OK;

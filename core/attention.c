@@ -39,8 +39,10 @@ static void print_vcpu(const struct vcpu *vcpu)
 		forbidden += vcpu->forbidden[i];
 	print("CPU %u: %s, vCPU %u %s, rip %lx, %lu exits, %lu forbidden, longest stay in root mode %u ticks\n",
 	      this_cpu->index, vcpu->partition->name, vcpu->index,
-	      vcpu->state == VCPU_STOPPED ? "has stopped" : current ? "runs" : "waits", current ? vcpu_rip() : 0,
-	      vcpu_exits(vcpu), forbidden, vcpu->worst);
+	      vcpu->state == VCPU_STOPPED ? "has stopped" :
+	      current                     ? "runs" :
+	                                    "waits",
+	      current ? vcpu_rip() : 0, vcpu_exits(vcpu), forbidden, vcpu->worst);
 }
 
 static void print_status(void)

@@ -75,7 +75,7 @@ void cpu_run(uint32_t index)
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
 	if (slot->vcpu != 0)
 		startup_wait(vcpu);
-	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, slot->vcpu,
-	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
+	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name,
+	      slot->vcpu, index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
 	vcpu_run(vcpu);
 }

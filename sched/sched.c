@@ -34,7 +34,8 @@ static uint32_t lowest(uint64_t mask)
 
 void sched_init(struct sched *s, uint64_t epoch, uint64_t now)
 {
-	static const struct sched_window none; /* the list of windows is at its end: the first frame begins at the epoch */
+	static const struct sched_window
+		none; /* the list of windows is at its end: the first frame begins at the epoch */
 
 	s->idle = (struct sched_account){ .left = UNLIMITED, .refill = SCHED_NEVER };
 	s->paying = &s->idle;
@@ -183,7 +184,8 @@ static int can_run(struct sched *s, uint32_t entity, uint64_t now, uint64_t *unt
 	return 1;
 }
 
-static struct sched_decision run(struct sched *s, uint32_t entity, uint32_t rank, struct sched_account *paying, uint64_t until)
+static struct sched_decision run(struct sched *s, uint32_t entity, uint32_t rank, struct sched_account *paying,
+                                 uint64_t until)
 {
 	s->current = entity;
 	s->rank = rank;
@@ -296,6 +298,7 @@ enum sched_answer sched_request(struct sched_mode *m, uint32_t schedule, uint64_
 	if (now < (word & ~SCHEDULE_BITS) + m->settle)
 		return SCHED_BUSY;
 	/* Who loses the race against another CPU's request is told the same. */
-	return __atomic_compare_exchange_n(&m->word, &word, request, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ? SCHED_ACCEPTED
-	                                                                                                    : SCHED_BUSY;
+	return __atomic_compare_exchange_n(&m->word, &word, request, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ?
+	               SCHED_ACCEPTED :
+	               SCHED_BUSY;
 }

@@ -46,7 +46,8 @@ struct sched_window {
 
 /* One schedule's (operating mode's) frame on this CPU. */
 struct sched_frame {
-	const struct sched_window *windows; /* one more follows the last: its start is the frame's length, its own length 0 */
+	const struct sched_window
+		*windows; /* one more follows the last: its start is the frame's length, its own length 0 */
 	uint16_t window_count;
 };
 
@@ -96,18 +97,18 @@ struct sched {
 	uint64_t next_start;          /* plan of */
 	const struct sched_window *next;
 	uint64_t frame_start;
-	uint64_t ready;               /* bit n: entity n is known to be runnable */
-	uint64_t background, early;   /* masks of entities */
-	uint64_t slack_wake;          /* no entity with a right to slack that is not ready wakes before */
-	uint32_t schedule;            /* in force */
-	uint32_t began;               /* at the last decision: SCHED_WINDOW, SCHED_FRAME */
-	uint64_t late;                /* ticks after its plan that the last window began */
+	uint64_t ready;             /* bit n: entity n is known to be runnable */
+	uint64_t background, early; /* masks of entities */
+	uint64_t slack_wake;        /* no entity with a right to slack that is not ready wakes before */
+	uint32_t schedule;          /* in force */
+	uint32_t began;             /* at the last decision: SCHED_WINDOW, SCHED_FRAME */
+	uint64_t late;              /* ticks after its plan that the last window began */
 
 	/* Counters. */
 	struct sched_account idle;
-	uint64_t overrun_max;     /* ticks that one has run beyond its budget or turn, by a late decision */
-	uint64_t windows_cut;     /* begun too late for their length */
-	uint64_t windows_lost;    /* over before a decision */
+	uint64_t overrun_max;  /* ticks that one has run beyond its budget or turn, by a late decision */
+	uint64_t windows_cut;  /* begun too late for their length */
+	uint64_t windows_lost; /* over before a decision */
 };
 
 #define SCHED_WINDOW 1u

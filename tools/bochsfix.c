@@ -45,11 +45,9 @@ struct bit128s {
  * Fault: Debian's 3.1+dfsg-1 answers 3 for 1000000000 / 1000. It relies on
  * left shifts of negative numbers, which the compiler is free to break.
  */
-typedef void idiv_fn(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
-		     int64_t divisor);
+typedef void idiv_fn(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend, int64_t divisor);
 
-static void idiv_right(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
-		       int64_t divisor)
+static void idiv_right(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend, int64_t divisor)
 {
 	unsigned __int128 n = ((unsigned __int128)(uint64_t)dividend->hi << 64) | dividend->lo;
 	uint64_t d = (uint64_t)divisor;
@@ -99,8 +97,7 @@ static int idiv_check(void *function)
 		int64_t r = 0;
 
 		idiv(&q, &r, &known[i].dividend, known[i].divisor);
-		if (q.lo != known[i].quotient.lo || q.hi != known[i].quotient.hi ||
-		    r != known[i].remainder)
+		if (q.lo != known[i].quotient.lo || q.hi != known[i].quotient.hi || r != known[i].remainder)
 			return 0;
 	}
 	return 1;
@@ -108,8 +105,8 @@ static int idiv_check(void *function)
 
 /* The one list of mends. Drop an entry when Debian's binary is right. */
 static const struct mend {
-	const char *name;	/* for people */
-	const char *symbol;	/* as the emulator exports it */
+	const char *name;   /* for people */
+	const char *symbol; /* as the emulator exports it */
 	int (*check)(void *function);
 	void *right;
 } mends[] = {
@@ -170,9 +167,8 @@ __attribute__((constructor)) static void bochsfix(void)
 		if (report)
 			fprintf(report, "%s %s\n", m->name, state);
 		if (failed)
-			fprintf(stderr,
-				"bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n",
-				m->name, strerror(errno));
+			fprintf(stderr, "bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n", m->name,
+			        strerror(errno));
 	}
 	if (report) {
 		fprintf(report, "bochsfix done\n");

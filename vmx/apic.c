@@ -48,7 +48,10 @@ static void deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t 
 	if (mode == ICR_MODE_NMI && target == vcpu->index) {
 		inject_nmi(vcpu);
 	} else if (mode >= ICR_MODE_NMI) {
-		startup_send(vcpu, target, mode == ICR_MODE_NMI ? EVENT_NMI : mode == ICR_MODE_INIT ? EVENT_INIT : EVENT_SIPI | vector);
+		startup_send(vcpu, target,
+		             mode == ICR_MODE_NMI  ? EVENT_NMI :
+		             mode == ICR_MODE_INIT ? EVENT_INIT :
+		                                     EVENT_SIPI | vector);
 	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
 		const struct config_vcpu *to = &vcpu->partition->vcpus[target];
 
@@ -65,7 +68,8 @@ void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
 	/* INIT with level 0 is the de-assert of old: nothing to do (SDM Vol. 3A, 11.6.1). SMI and ExtINT are not a guest's to send. */
 	const int deassert = mode == ICR_MODE_INIT && !(icr & ICR_ASSERT);
 	const int offered = mode == ICR_MODE_FIXED || mode == ICR_MODE_LOWEST || mode == ICR_MODE_NMI ||
-	                    ((mode == ICR_MODE_INIT || mode == ICR_MODE_STARTUP) && ICR_SHORTHAND(icr) != 1 && ICR_SHORTHAND(icr) != 2);
+	                    ((mode == ICR_MODE_INIT || mode == ICR_MODE_STARTUP) && ICR_SHORTHAND(icr) != 1 &&
+	                     ICR_SHORTHAND(icr) != 2);
 	uint32_t delivered = 0;
 
 	for (uint32_t i = 0; offered && !deassert && i < vcpu->partition->vcpu_count; i++)

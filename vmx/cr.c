@@ -46,11 +46,11 @@ static int switch_paging(struct vcpu *vcpu, uint64_t new)
 {
 	const uint64_t efer = vmread(VMCS_GUEST_EFER), cr4 = vmread(VMCS_GUEST_CR4);
 	const uint32_t entry = (uint32_t)vmread(VMCS_CTRL_ENTRY);
-	const int long_mode = new & CR0_PG && efer & EFER_LME;
+	const int long_mode = new &CR0_PG &&efer &EFER_LME;
 
 	if (long_mode && !(cr4 & CR4_PAE))
 		return 0;
-	if (new & CR0_PG && !long_mode && cr4 & CR4_PAE && !load_pdptes(vcpu))
+	if (new &CR0_PG && !long_mode && cr4 &CR4_PAE && !load_pdptes(vcpu))
 		return 0;
 	vmwrite(VMCS_GUEST_EFER, long_mode ? efer | EFER_LMA : efer & ~EFER_LMA);
 	vmwrite(VMCS_CTRL_ENTRY, long_mode ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~ENTRY_IA32E_MODE_GUEST);
@@ -61,15 +61,15 @@ static void write_guest_cr0(struct vcpu *vcpu, uint64_t new)
 {
 	const uint64_t old = vmread(VMCS_GUEST_CR0);
 
-	if (new >> 32 || (new & CR0_PG && !(new & CR0_PE)) || (new & CR0_NW && !(new & CR0_CD)))
+	if (new >> 32 || (new &CR0_PG && !(new &CR0_PE)) || (new &CR0_NW && !(new &CR0_CD)))
 		goto fault;
-	if (!(new & CR0_PG) && vmread(VMCS_GUEST_CR4) & CR4_PCIDE)
+	if (!(new &CR0_PG) && vmread(VMCS_GUEST_CR4) & CR4_PCIDE)
 		goto fault;
 	if ((new ^ old) & CR0_PG && !switch_paging(vcpu, new))
 		goto fault;
-	vmwrite(VMCS_CTRL_CR0_SHADOW, (new & CR0_DEFINED) | CR0_ET);
+	vmwrite(VMCS_CTRL_CR0_SHADOW, (new &CR0_DEFINED) | CR0_ET);
 	/* A guest that turns its caches off would run root mode uncached: CD and NW are shown to it and never set. */
-	vmwrite(VMCS_GUEST_CR0, ((new & CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
+	vmwrite(VMCS_GUEST_CR0, ((new &CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
 	skip_instruction();
 	return;
 fault:
@@ -84,11 +84,11 @@ static void write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 	const uint64_t paging_bits = CR4_PAE | CR4_PGE | 1u << 4 | CR4_SMEP;
 	uint32_t *c1;
 
-	if (new & ~vcpu->cr4_allowed || (in_long_mode && !(new & CR4_PAE)))
+	if (new & ~vcpu->cr4_allowed || (in_long_mode && !(new &CR4_PAE)))
 		goto fault;
-	if (new & CR4_PCIDE && !(old & CR4_PCIDE) && (!in_long_mode || vmread(VMCS_GUEST_CR3) & 0xfff))
+	if (new &CR4_PCIDE && !(old & CR4_PCIDE) && (!in_long_mode || vmread(VMCS_GUEST_CR3) & 0xfff))
 		goto fault;
-	if (!in_long_mode && new & CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG && (new ^ old) & paging_bits &&
+	if (!in_long_mode && new &CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG && (new ^ old) & paging_bits &&
 	    !load_pdptes(vcpu))
 		goto fault;
 	vmwrite(VMCS_CTRL_CR4_SHADOW, new);
@@ -96,7 +96,7 @@ static void write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 	if ((new ^ old) & (paging_bits | CR4_PCIDE) && invvpid(INVVPID_SINGLE_CONTEXT, vcpu_vpid(vcpu), 0))
 		vmx_failed("INVVPID", vcpu_vpid(vcpu));
 	if ((c1 = vcpu_cpuid(vcpu, 1, 0)))
-		c1[2] = new & CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
+		c1[2] = new &CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
 	skip_instruction();
 	return;
 fault:

@@ -16,9 +16,14 @@
 #define VECTOR_PF 14u
 
 static const char *const class_name[ERROR_CLASS_COUNT] = {
-	[ERROR_TRIPLE_FAULT] = "triple fault", [ERROR_MEMORY] = "memory",       [ERROR_MSR] = "MSR",
-	[ERROR_PORT] = "port",                 [ERROR_INSTRUCTION] = "instruction", [ERROR_INTERRUPT] = "interrupt",
-	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
+	[ERROR_TRIPLE_FAULT] = "triple fault",
+	[ERROR_MEMORY] = "memory",
+	[ERROR_MSR] = "MSR",
+	[ERROR_PORT] = "port",
+	[ERROR_INSTRUCTION] = "instruction",
+	[ERROR_INTERRUPT] = "interrupt",
+	[ERROR_EXIT] = "exit",
+	[ERROR_PAYLOAD] = "payload",
 };
 
 /* What a second exception during delivery of `first` becomes: itself (0), #DF (1), or a shutdown (2). Table 6-5. */
@@ -42,7 +47,8 @@ void inject_exception(struct vcpu *vcpu, uint32_t vector, uint32_t error)
 		const uint32_t result = combine(vectoring & 31, vector);
 
 		if (result == 2)
-			guest_error(vcpu, ERROR_TRIPLE_FAULT, 0, "third exception while #DF was delivered, vector", vector);
+			guest_error(vcpu, ERROR_TRIPLE_FAULT, 0, "third exception while #DF was delivered, vector",
+			            vector);
 		if (result == 1) {
 			vector = VECTOR_DF;
 			error = 0;

@@ -10,7 +10,8 @@
 #include "startup.h"
 #include "vmx.h"
 
-_Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132, "vmx/exit.asm");
+_Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132,
+               "vmx/exit.asm");
 
 static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 {

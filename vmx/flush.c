@@ -41,7 +41,10 @@ static void stuff_return_stack(void)
 	                 "2: call 4f\n"
 	                 "5: pause; lfence; jmp 5b\n"
 	                 "4: dec %%eax; jnz 1b\n"
-	                 "add $256, %%rsp" : : : "eax", "cc", "memory");
+	                 "add $256, %%rsp"
+	                 :
+	                 :
+	                 : "eax", "cc", "memory");
 }
 
 void flush_for_next_partition(uint8_t what)

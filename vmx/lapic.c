@@ -99,7 +99,8 @@ static uint32_t timer_current(const struct lapic *l, uint64_t now)
 {
 	const uint64_t tick = (uint64_t)l->count_ticks * divisor(l);
 
-	if (l->deadline == LAPIC_NEVER || (get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE || now >= l->deadline)
+	if (l->deadline == LAPIC_NEVER || (get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE ||
+	    now >= l->deadline)
 		return 0;
 	return (uint32_t)((l->deadline - now + tick - 1) / tick);
 }
@@ -107,8 +108,8 @@ static uint32_t timer_current(const struct lapic *l, uint64_t now)
 int lapic_read(const struct lapic *l, uint32_t offset, uint64_t now, uint32_t *value)
 {
 	static const uint64_t readable = /* bit n: offset n * 16 */
-		1ull << 0x02 | 1ull << 0x03 | 1ull << 0x08 | 1ull << 0x0a | 1ull << 0x0d | 1ull << 0x0f | 0xffffffull << 0x10 |
-		1ull << 0x28 | 1ull << 0x2f | 1ull << 0x30 | 0xffull << 0x32 | 1ull << 0x3e;
+		1ull << 0x02 | 1ull << 0x03 | 1ull << 0x08 | 1ull << 0x0a | 1ull << 0x0d | 1ull << 0x0f |
+		0xffffffull << 0x10 | 1ull << 0x28 | 1ull << 0x2f | 1ull << 0x30 | 0xffull << 0x32 | 1ull << 0x3e;
 
 	if (offset >= 0x400 || offset & 15)
 		return 0;

@@ -10,21 +10,41 @@
 #include <stdint.h>
 
 enum {
-	LAPIC_ID = 0x20, LAPIC_VERSION = 0x30, LAPIC_TPR = 0x80, LAPIC_PPR = 0xa0, LAPIC_EOI = 0xb0, LAPIC_LDR = 0xd0,
-	LAPIC_DFR = 0xe0, LAPIC_SVR = 0xf0, LAPIC_ISR = 0x100, LAPIC_TMR = 0x180, LAPIC_IRR = 0x200, LAPIC_ESR = 0x280,
-	LAPIC_CMCI = 0x2f0, LAPIC_ICR = 0x300, LAPIC_ICR2 = 0x310, LAPIC_LVT_TIMER = 0x320, LAPIC_LVT_THERMAL = 0x330,
-	LAPIC_LVT_PMC = 0x340, LAPIC_LVT_LINT0 = 0x350, LAPIC_LVT_LINT1 = 0x360, LAPIC_LVT_ERROR = 0x370,
-	LAPIC_TIMER_INITIAL = 0x380, LAPIC_TIMER_CURRENT = 0x390, LAPIC_TIMER_DIVIDE = 0x3e0, LAPIC_SELF_IPI = 0x3f0,
+	LAPIC_ID = 0x20,
+	LAPIC_VERSION = 0x30,
+	LAPIC_TPR = 0x80,
+	LAPIC_PPR = 0xa0,
+	LAPIC_EOI = 0xb0,
+	LAPIC_LDR = 0xd0,
+	LAPIC_DFR = 0xe0,
+	LAPIC_SVR = 0xf0,
+	LAPIC_ISR = 0x100,
+	LAPIC_TMR = 0x180,
+	LAPIC_IRR = 0x200,
+	LAPIC_ESR = 0x280,
+	LAPIC_CMCI = 0x2f0,
+	LAPIC_ICR = 0x300,
+	LAPIC_ICR2 = 0x310,
+	LAPIC_LVT_TIMER = 0x320,
+	LAPIC_LVT_THERMAL = 0x330,
+	LAPIC_LVT_PMC = 0x340,
+	LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_LVT_LINT1 = 0x360,
+	LAPIC_LVT_ERROR = 0x370,
+	LAPIC_TIMER_INITIAL = 0x380,
+	LAPIC_TIMER_CURRENT = 0x390,
+	LAPIC_TIMER_DIVIDE = 0x3e0,
+	LAPIC_SELF_IPI = 0x3f0,
 };
 
 #define LAPIC_NEVER UINT64_MAX
 
 struct lapic {
 	uint32_t reg[1024] __attribute__((aligned(4096))); /* by offset / 4 */
-	uint64_t deadline;   /* TSC at which the timer fires next, or LAPIC_NEVER */
-	uint64_t period;     /* ticks, periodic mode; else 0 */
+	uint64_t deadline;                                 /* TSC at which the timer fires next, or LAPIC_NEVER */
+	uint64_t period;                                   /* ticks, periodic mode; else 0 */
 	uint32_t count_ticks; /* TSC ticks of one tick of the APIC's clock: the crystal of CPUID leaf 15h */
-	int16_t pending;     /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change */
+	int16_t pending; /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change */
 	uint8_t x2apic;      /* mode that the guest has chosen */
 	uint8_t esr_pending; /* errors since the last write to ESR */
 };
@@ -32,9 +52,9 @@ struct lapic {
 /* What a write asks of the caller beside the register's change. */
 enum lapic_effect {
 	LAPIC_DONE,
-	LAPIC_FAULT,     /* no such register, or reserved bits: #GP in x2APIC mode, nothing in xAPIC mode */
-	LAPIC_SEND,      /* ICR was written: deliver the interprocessor interrupt in `reg` ICR and ICR2 */
-	LAPIC_SELF,      /* an interrupt for itself was accepted */
+	LAPIC_FAULT, /* no such register, or reserved bits: #GP in x2APIC mode, nothing in xAPIC mode */
+	LAPIC_SEND,  /* ICR was written: deliver the interprocessor interrupt in `reg` ICR and ICR2 */
+	LAPIC_SELF,  /* an interrupt for itself was accepted */
 };
 
 /* State after RESET or INIT (SDM Vol. 3A, 11.4.7.1). `id`: virtual APIC ID. INIT keeps mode and ID. */

@@ -265,7 +265,8 @@ static void halt_vcpu(struct vcpu *vcpu)
 	const uint64_t interrupts = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
 	skip_instruction();
-	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+	        vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 	if ((interrupts && v->lapic.pending >= 0) || vcpu->nmi_pending)
 		return;
 	mine->changed = 1;
@@ -383,7 +384,7 @@ static void init_frame(const struct config_cpu *cpu, const struct config_frame *
 {
 	for (uint16_t w = 0; w < from->window_count; w++) {
 		windows[w] = (struct sched_window){ .start = to_ticks(from->windows[w].start),
-		                                    .length = to_ticks(from->windows[w].length) };
+			                            .length = to_ticks(from->windows[w].length) };
 		owner_slots(cpu, from->windows[w].partition, &windows[w]);
 	}
 	windows[from->window_count] = (struct sched_window){ .start = to_ticks(from->length) };
@@ -397,7 +398,8 @@ static void init_sched(uint64_t epoch)
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		const struct config_vcpu *c = &config.partitions[cpu->slots[i].partition].vcpus[cpu->slots[i].vcpu];
 
-		mine->configs[i] = (struct sched_entity_config){ .budget = to_ticks(c->budget), .period = to_ticks(c->period),
+		mine->configs[i] = (struct sched_entity_config){ .budget = to_ticks(c->budget),
+			                                         .period = to_ticks(c->period),
 			                                         .slack = c->background ? SCHED_BACKGROUND : 0 };
 	}
 	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++)
@@ -433,12 +435,14 @@ void scheduled_run(uint64_t epoch)
 		vcpu_init(vcpu, cpu->slots[i].partition, cpu->slots[i].vcpu);
 		mine->xcr0_all |= vcpu->xcr0_allowed | 1;
 		mine->vcpu[i].lapic.x2apic = 1;
-		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id, (uint32_t)(tsc_khz / 1000));
+		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id,
+		            (uint32_t)(tsc_khz / 1000));
 		switch_state_init(&mine->vcpu[i]);
 		if (vcpu->index)
 			startup_wait(vcpu);
 		if (cpu->slots[i].vcpu == 0 && !partition_load(cpu->slots[i].partition)) {
-			print("%s: not started: its payload is not the one it was configured with\n", vcpu->partition->name);
+			print("%s: not started: its payload is not the one it was configured with\n",
+			      vcpu->partition->name);
 			sched_block(&mine->sched, i, SCHED_NEVER);
 		}
 	}

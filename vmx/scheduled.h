@@ -18,7 +18,8 @@ enum halted { NOT_HALTED, HALTED_FOR_NMI, HALTED_WITH_INTERRUPTS };
 /* What a scheduled vCPU has beside struct vcpu. */
 struct scheduled_vcpu {
 	struct lapic lapic;
-	uint8_t fpu[4096] __attribute__((aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
+	uint8_t fpu[4096] __attribute__((
+		aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
 	uint8_t halted;      /* enum halted */
@@ -33,17 +34,17 @@ struct scheduled_cpu {
 	struct sched_window windows[CONFIG_SCHEDULES][CONFIG_WINDOWS_MAX + 1]; /* the last one ends the list */
 	struct sched_frame frames[CONFIG_SCHEDULES];
 	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
-	const struct config_partition *last_partition; /* whose traces are in the CPU's buffers */
+	const struct config_partition *last_partition;    /* whose traces are in the CPU's buffers */
 	struct scheduled_vcpu *loaded; /* whose state outside the VMCS is in the CPU: idling leaves it there */
-	uint64_t until;         /* decide again then at the latest */
-	uint64_t next_event;    /* the earliest of `until`, `console_due` and the running vCPU's timer */
-	uint64_t console_due;   /* text is left: look again then; or SCHED_NEVER */
-	uint64_t xcr0_all;      /* all components that any guest here may use */
-	uint32_t timer_shift;   /* the preemption timer counts TSC >> this */
-	uint8_t resched;        /* decide again before the next entry */
-	uint8_t changed;        /* look at everything before the next entry */
-	volatile uint8_t nmi;   /* an NMI came in root mode */
-	struct vcpu idle;       /* a VMCS in HLT state, for when nobody runs */
+	uint64_t until;                /* decide again then at the latest */
+	uint64_t next_event;           /* the earliest of `until`, `console_due` and the running vCPU's timer */
+	uint64_t console_due;          /* text is left: look again then; or SCHED_NEVER */
+	uint64_t xcr0_all;             /* all components that any guest here may use */
+	uint32_t timer_shift;          /* the preemption timer counts TSC >> this */
+	uint8_t resched;               /* decide again before the next entry */
+	uint8_t changed;               /* look at everything before the next entry */
+	volatile uint8_t nmi;          /* an NMI came in root mode */
+	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
 };
 
 /* Make all vCPUs of this CPU, load their partitions, and run them for ever. `epoch`: TSC at which frames begin, the same on all CPUs. */

@@ -19,8 +19,8 @@
  * Writes to most of these exit (vmx/scheduled.c), so that `msr` always has their values and only KERNEL_GS_BASE, which
  * SWAPGS changes, and SPEC_CTRL are read at a switch.
  */
-static const uint32_t number[SCHEDULED_MSRS] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_TSC_AUX, MSR_IA32_XSS, MSR_KERNEL_GS_BASE,
-	                                         MSR_SPEC_CTRL };
+static const uint32_t number[SCHEDULED_MSRS] = { MSR_STAR,    MSR_LSTAR,    MSR_CSTAR,          MSR_FMASK,
+	                                         MSR_TSC_AUX, MSR_IA32_XSS, MSR_KERNEL_GS_BASE, MSR_SPEC_CTRL };
 enum { FIRST_THAT_EXITS, TSC_AUX = 4, XSS, KERNEL_GS_BASE, SPEC_CTRL };
 _Static_assert(SPEC_CTRL + 1 == SCHEDULED_MSRS, "a slot each");
 
@@ -59,7 +59,8 @@ static void save_debug(struct scheduled_vcpu *v)
 static void load_debug(const struct scheduled_vcpu *v)
 {
 	__asm__ volatile("mov %0, %%db0; mov %1, %%db1; mov %2, %%db2; mov %3, %%db3"
-	                 : : "r"(v->dr[0]), "r"(v->dr[1]), "r"(v->dr[2]), "r"(v->dr[3]));
+	                 :
+	                 : "r"(v->dr[0]), "r"(v->dr[1]), "r"(v->dr[2]), "r"(v->dr[3]));
 	write_dr6(v->dr6);
 }
 

@@ -19,13 +19,15 @@
 #define WANT_PIN (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 /* A scheduled vCPU owns neither interrupts nor time. */
 #define WANT_PIN_SCHEDULED (WANT_PIN | PIN_EXTERNAL_INTERRUPT_EXITING | PIN_PREEMPTION_TIMER)
-#define WANT_PROC (PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
-                   PROC_MONITOR_EXITING)
+#define WANT_PROC                                                                                                 \
+	(PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
+	 PROC_MONITOR_EXITING)
 #define WANT_PROC2 (PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID | PROC2_WBINVD_EXITING)
 /* Better with than without: SGX and PCONFIG instructions exit instead of running. */
 #define LIKE_PROC2 (PROC2_ENCLS_EXITING | PROC2_PCONFIG | PROC2_CONCEAL_VMX_FROM_PT)
-#define WANT_EXIT (EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | \
-                   EXIT_LOAD_EFER)
+#define WANT_EXIT                                                                                                   \
+	(EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | \
+	 EXIT_LOAD_EFER)
 #define WANT_ENTRY (ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 #define EXCEPTIONS (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC)
 
@@ -52,9 +54,10 @@ static void init_controls(struct vcpu *vcpu)
 	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, scheduled ? WANT_PIN_SCHEDULED : WANT_PIN, "pin-based");
 	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, scheduled ? WANT_PROC | PROC_HLT_EXITING : WANT_PROC,
 	        "processor-based");
-	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control, "secondary");
-	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS, scheduled ? WANT_EXIT | EXIT_ACKNOWLEDGE_INTERRUPT : WANT_EXIT,
-	        "VM-exit");
+	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control,
+	        "secondary");
+	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS,
+	        scheduled ? WANT_EXIT | EXIT_ACKNOWLEDGE_INTERRUPT : WANT_EXIT, "VM-exit");
 	control(VMCS_CTRL_ENTRY, MSR_IA32_VMX_TRUE_ENTRY_CTLS, WANT_ENTRY, "VM-entry");
 	vcpu->pin_controls = (uint32_t)vmread(VMCS_CTRL_PIN);
 	vcpu->proc_controls = (uint32_t)vmread(VMCS_CTRL_PROC);
@@ -102,7 +105,8 @@ static void init_host_state(struct vcpu *vcpu)
 	vmwrite(VMCS_HOST_PAT, PAT_RESET);
 	vmwrite(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
 	vmwrite(VMCS_HOST_RSP, (uint64_t)&vcpu->regs[REG_COUNT]);
-	vmwrite(VMCS_HOST_RIP, (uint64_t)(cpu_is_scheduled(this_cpu->index) ? vmx_exit_entry_scheduled : vmx_exit_entry));
+	vmwrite(VMCS_HOST_RIP,
+	        (uint64_t)(cpu_is_scheduled(this_cpu->index) ? vmx_exit_entry_scheduled : vmx_exit_entry));
 }
 
 void vmcs_segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t limit, uint32_t access)

@@ -109,7 +109,9 @@ static void choose(const struct plan *p, struct model *m, uint32_t t)
 static void charge(struct model *m)
 {
 	switch (m->kind) {
-	case IDLE: m->idle++; break;
+	case IDLE:
+		m->idle++;
+		break;
 	case BACKGROUND:
 		m->slack[m->current]++;
 		m->turn_left -= m->turn_left != 0;
@@ -168,10 +170,16 @@ void rig_init(struct rig *r, const struct plan *p)
 		for (uint32_t k = 0; k < p->schedules; k++)
 			r->feasible[k][i] = plan_feasible(p, k, i);
 	}
-	r->mode = (struct sched_mode){ .margin = p->margin * p->scale, .settle = p->settle * p->scale, .count = (uint16_t)p->schedules };
-	r->s = (struct sched){ .frames = r->frame, .configs = r->config, .entities = r->entity, .mode = &r->mode,
-	                       .slack_turn = p->slack_turn * p->scale, .slack_min = p->slack_min * p->scale,
-	                       .entity_count = p->entities };
+	r->mode = (struct sched_mode){ .margin = p->margin * p->scale,
+		                       .settle = p->settle * p->scale,
+		                       .count = (uint16_t)p->schedules };
+	r->s = (struct sched){ .frames = r->frame,
+		               .configs = r->config,
+		               .entities = r->entity,
+		               .mode = &r->mode,
+		               .slack_turn = p->slack_turn * p->scale,
+		               .slack_min = p->slack_min * p->scale,
+		               .entity_count = p->entities };
 	sched_init(&r->s, p->epoch, p->epoch);
 	r->m.current = ENTITIES;
 	r->m.kind = IDLE;
@@ -206,8 +214,10 @@ static void compare(struct rig *r, int busy)
 	const struct sched *s = &r->s;
 	const struct model *m = &r->m;
 	const uint32_t current = s->current == SCHED_IDLE ? ENTITIES : s->current;
-	const enum kind kind = s->rank < SCHED_MAX_ENTITIES ? OWNER : s->rank < 2 * SCHED_MAX_ENTITIES ? EARLY :
-		s->rank == 2 * SCHED_MAX_ENTITIES ? BACKGROUND : IDLE;
+	const enum kind kind = s->rank < SCHED_MAX_ENTITIES      ? OWNER :
+	                       s->rank < 2 * SCHED_MAX_ENTITIES  ? EARLY :
+	                       s->rank == 2 * SCHED_MAX_ENTITIES ? BACKGROUND :
+	                                                           IDLE;
 
 	if (current != m->current || kind != m->kind)
 		broken(r, "same choice as the model");
@@ -244,8 +254,10 @@ static void check_window(struct rig *r, int decided)
 
 	for (uint32_t i = 0; i < f->window_count; i++) {
 		const struct sched_window *w = &f->windows[i];
-		const uint32_t plan = r->m.frame_start + (uint32_t)w->start, limit = r->m.frame_start + (uint32_t)f->windows[i + 1].start;
-		const uint32_t on_time = r->t == plan, first_chance = r->t > plan && r->t - plan <= r->busy && r->t < limit;
+		const uint32_t plan = r->m.frame_start + (uint32_t)w->start,
+			       limit = r->m.frame_start + (uint32_t)f->windows[i + 1].start;
+		const uint32_t on_time = r->t == plan,
+			       first_chance = r->t > plan && r->t - plan <= r->busy && r->t < limit;
 
 		if (on_time || first_chance) {
 			expected = 1;
@@ -310,7 +322,8 @@ static void check_fairness(struct rig *r)
 			if (r->m.wake[i] > r->t || r->m.wake[j] > r->t)
 				r->ahead[i][j] = 0;
 			else
-				r->ahead[i][j] += (r->s.paying == &r->entity[i].turn) - (r->s.paying == &r->entity[j].turn);
+				r->ahead[i][j] += (r->s.paying == &r->entity[i].turn) -
+				                  (r->s.paying == &r->entity[j].turn);
 			if (r->ahead[i][j] > (int32_t)p->slack_turn)
 				broken(r, "slack goes round fairly");
 		}
@@ -421,13 +434,14 @@ void rig_describe(const struct rig *r)
 {
 	const struct plan *p = r->plan;
 
-	printf("broken at %u: %s\n  scheduler: entity %d, model: %u (%s)\n", r->t, r->failed ? r->failed : "nothing", (int)r->s.current,
-	       r->m.current, kind_name[r->m.kind]);
-	printf("  scale %llu epoch %llu turn %u min %u busy %u guard %u margin %u settle %u\n", (unsigned long long)p->scale,
-	       (unsigned long long)p->epoch, p->slack_turn, p->slack_min, p->busy_max, p->guard, p->margin, p->settle);
+	printf("broken at %u: %s\n  scheduler: entity %d, model: %u (%s)\n", r->t, r->failed ? r->failed : "nothing",
+	       (int)r->s.current, r->m.current, kind_name[r->m.kind]);
+	printf("  scale %llu epoch %llu turn %u min %u busy %u guard %u margin %u settle %u\n",
+	       (unsigned long long)p->scale, (unsigned long long)p->epoch, p->slack_turn, p->slack_min, p->busy_max,
+	       p->guard, p->margin, p->settle);
 	for (uint32_t i = 0; i < p->entities; i++)
-		printf("  entity %u: budget %u of %u, slack %u\n", i, (uint32_t)p->entity[i].budget, (uint32_t)p->entity[i].period,
-		       p->entity[i].slack);
+		printf("  entity %u: budget %u of %u, slack %u\n", i, (uint32_t)p->entity[i].budget,
+		       (uint32_t)p->entity[i].period, p->entity[i].slack);
 	for (uint32_t k = 0; k < p->schedules; k++) {
 		printf("  schedule %u, frame %u:", k, frame_length(p, k));
 		for (uint32_t i = 0; i < p->frame[k].window_count; i++)

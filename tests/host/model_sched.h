@@ -31,8 +31,8 @@ enum kind { OWNER, EARLY, BACKGROUND, IDLE };
 struct model {
 	uint32_t schedule, schedule_start, frame_start;
 	uint32_t wanted, wanted_from;
-	uint32_t windows_done;        /* of this frame: begun or lost */
-	uint32_t window_end, owner;   /* owner: index of the window in force */
+	uint32_t windows_done;      /* of this frame: begun or lost */
+	uint32_t window_end, owner; /* owner: index of the window in force */
 	uint32_t left[ENTITIES], wake[ENTITIES];
 	uint32_t turn, turn_left;
 	uint32_t current, kind;
@@ -42,11 +42,11 @@ struct model {
 
 /* What happens in one unit. */
 struct event {
-	uint8_t wake;      /* mask of entities that are woken at its begin */
-	uint8_t busy;      /* 1: no decision is possible in it */
-	uint8_t extra;     /* 1: a superfluous decision */
-	uint8_t request;   /* schedule + 1 that is asked for; 0: none */
-	uint32_t block;    /* whoever runs waits from its end on for block - 1 units, or FOREVER; 0: does not */
+	uint8_t wake;    /* mask of entities that are woken at its begin */
+	uint8_t busy;    /* 1: no decision is possible in it */
+	uint8_t extra;   /* 1: a superfluous decision */
+	uint8_t request; /* schedule + 1 that is asked for; 0: none */
+	uint32_t block;  /* whoever runs waits from its end on for block - 1 units, or FOREVER; 0: does not */
 };
 
 struct rig {
@@ -60,15 +60,15 @@ struct rig {
 	struct model m;
 	uint32_t t;
 	uint64_t until;
-	uint32_t due, busy;               /* a decision is due as soon as possible; units without one until now */
+	uint32_t due, busy; /* a decision is due as soon as possible; units without one until now */
 	/* What the checks remember. */
-	uint32_t got[ENTITIES];           /* units of this period in which it ran on its budget */
-	uint32_t charged[ENTITIES];       /* the same, and those without a decision */
-	uint32_t waited[ENTITIES];        /* 1: it was blocked in this period */
+	uint32_t got[ENTITIES];            /* units of this period in which it ran on its budget */
+	uint32_t charged[ENTITIES];        /* the same, and those without a decision */
+	uint32_t waited[ENTITIES];         /* 1: it was blocked in this period */
 	int feasible[SCHEDULES][ENTITIES]; /* as plan_feasible() says */
 	int32_t ahead[ENTITIES][ENTITIES]; /* slack of one less that of the other while both could run */
-	uint32_t began, began_length;     /* the last window's start and what it must last */
-	const char *failed;               /* the promise that was broken */
+	uint32_t began, began_length;      /* the last window's start and what it must last */
+	const char *failed;                /* the promise that was broken */
 };
 
 /* How often there was something to check. */

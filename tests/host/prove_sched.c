@@ -28,7 +28,7 @@
 
 static struct rig queue[STATES];
 static uint8_t keys[STATES][KEY];
-static uint64_t table[2 * STATES]; /* hash table: number of the configuration, index */
+static uint64_t table[2 * STATES];    /* hash table: number of the configuration, index */
 static uint64_t plans, states, steps; /* of a family */
 static uint64_t all_plans, all_states;
 static uint32_t count;
@@ -55,7 +55,8 @@ static void key_of(const struct rig *r, uint32_t cycle, uint8_t *k)
 	memset(k, 0, KEY);
 	*k++ = (uint8_t)((r->t - m->schedule_start) % cycle), *k++ = (uint8_t)(r->t - m->frame_start);
 	*k++ = (uint8_t)s->current, *k++ = (uint8_t)s->rank, *k++ = (uint8_t)(s->first << 4 | s->end);
-	*k++ = (uint8_t)(s->schedule << 4 | s->turn), *k++ = (uint8_t)(r->t - s->since / scale), *k++ = relative(r, s->edge);
+	*k++ = (uint8_t)(s->schedule << 4 | s->turn), *k++ = (uint8_t)(r->t - s->since / scale),
+	*k++ = relative(r, s->edge);
 	*k++ = relative(r, s->next_start), *k++ = (uint8_t)(r->t - s->frame_start / scale), *k++ = (uint8_t)s->ready;
 	*k++ = relative(r, s->slack_wake), *k++ = relative(r, r->until), *k++ = (uint8_t)(r->due << 4 | r->busy);
 	*k++ = (uint8_t)(r->mode.word & 7), *k++ = relative(r, from), *k++ = relative(r, from + r->mode.settle);
@@ -69,7 +70,8 @@ static void key_of(const struct rig *r, uint32_t cycle, uint8_t *k)
 		*k++ = relative(r, e->wake), *k++ = relative(r, e->budget.refill);
 		*k++ = (uint8_t)(r->plan->entity[i].budget ? e->budget.left / scale : 0);
 		*k++ = (uint8_t)(e->turn.left / scale << 4 | m->left[i]), *k++ = model_relative(r, m->wake[i]);
-		*k++ = (uint8_t)(r->plan->entity[i].budget ? r->got[i] << 4 | r->charged[i] : 0), *k++ = (uint8_t)r->waited[i];
+		*k++ = (uint8_t)(r->plan->entity[i].budget ? r->got[i] << 4 | r->charged[i] : 0),
+		*k++ = (uint8_t)r->waited[i];
 		for (uint32_t j = 0; j < r->plan->entities; j++)
 			*k++ = (uint8_t)r->ahead[i][j];
 	}
@@ -207,7 +209,8 @@ static void add_window(const struct family *f, struct plan *p, uint32_t n, uint3
 	for (uint32_t start = from; start < length; start++)
 		for (uint32_t end = start + 1; end + f->guard <= length; end++)
 			for (uint32_t owner = 0; owner < 2; owner++) {
-				*w = (struct sched_window){ start, end - start, owner ? f->entities - 1 : 0, owner ? f->entities : f->entities - 1 };
+				*w = (struct sched_window){ start, end - start, owner ? f->entities - 1 : 0,
+					                    owner ? f->entities : f->entities - 1 };
 				add_window(f, p, n + 1, end + f->guard, length);
 			}
 }
@@ -220,15 +223,22 @@ static void prove_family(const struct family *f)
 	memset(table, 0, sizeof(table));
 	memset(&checked, 0, sizeof(checked));
 	plans = states = steps = 0;
-	p = (struct plan){ .entities = f->entities, .schedules = f->schedules, .slack_turn = 2, .scale = f->schedules > 1 ? 8 : 1,
-	                   .margin = 1, .settle = f->frame + f->busy, .busy_max = f->busy, .guard = f->guard };
+	p = (struct plan){ .entities = f->entities,
+		           .schedules = f->schedules,
+		           .slack_turn = 2,
+		           .scale = f->schedules > 1 ? 8 : 1,
+		           .margin = 1,
+		           .settle = f->frame + f->busy,
+		           .busy_max = f->busy,
+		           .guard = f->guard };
 	p.window[1][0] = (struct sched_window){ 0, 1, f->entities - 1, f->entities };
 	p.window[1][1] = (struct sched_window){ .start = 2 };
 	p.frame[1] = (struct sched_frame){ p.window[1], 1 };
 	for (uint32_t length = 1; length <= f->frame; length++)
 		add_window(f, &p, 0, 0, length);
-	printf("%s: %lu configurations, %lu states, %lu steps; windows %lu, budgets %lu, requests %lu; %.1f s\n", f->name, plans, states, steps,
-	       checked.windows, checked.budgets, checked.requests, (double)(clock() - began) / CLOCKS_PER_SEC);
+	printf("%s: %lu configurations, %lu states, %lu steps; windows %lu, budgets %lu, requests %lu; %.1f s\n",
+	       f->name, plans, states, steps, checked.windows, checked.budgets, checked.requests,
+	       (double)(clock() - began) / CLOCKS_PER_SEC);
 	all_plans += plans;
 	all_states += states;
 	fflush(stdout);
@@ -251,7 +261,8 @@ static void random_frame(struct plan *p, uint32_t schedule)
 	uint32_t n = 0, at = dice(3) ? 0 : dice(length);
 
 	while (n < WINDOWS && at + p->guard < length && dice(5)) {
-		const uint32_t most = length - at - p->guard, size = 1 + dice(dice(3) && most > 8 ? 8 : most), owner = dice(2);
+		const uint32_t most = length - at - p->guard, size = 1 + dice(dice(3) && most > 8 ? 8 : most),
+			       owner = dice(2);
 
 		w[n++] = (struct sched_window){ at, size, owner ? split : 0, owner ? p->entities : split };
 		at += size + p->guard + (dice(2) ? 0 : dice(8));
@@ -264,8 +275,12 @@ static void random_frame(struct plan *p, uint32_t schedule)
 
 static void random_plan(struct plan *p)
 {
-	*p = (struct plan){ .entities = 1 + dice(ENTITIES), .schedules = 1 + dice(SCHEDULES), .slack_turn = 1 + dice(9),
-	                    .slack_min = dice(2) ? 0 : dice(6), .margin = 1 + dice(9), .scale = 8ull << dice(34) };
+	*p = (struct plan){ .entities = 1 + dice(ENTITIES),
+		            .schedules = 1 + dice(SCHEDULES),
+		            .slack_turn = 1 + dice(9),
+		            .slack_min = dice(2) ? 0 : dice(6),
+		            .margin = 1 + dice(9),
+		            .scale = 8ull << dice(34) };
 	p->epoch = dice(1u << 30) * 8ull;
 	if (dice(3))
 		p->busy_max = dice(4) ? dice(4) : dice(120);
@@ -334,8 +349,12 @@ static void random_pair(void)
 	delay = dice(3) ? dice(8) : dice(100);
 	mode.settle = 40 + delay;
 	for (uint32_t c = 0; c < 2; c++) {
-		s[c] = (struct sched){ .frames = p[c].frame, .configs = p[c].entity, .entities = entity[c], .mode = &mode,
-		                       .slack_turn = 5, .entity_count = p[c].entities };
+		s[c] = (struct sched){ .frames = p[c].frame,
+			               .configs = p[c].entity,
+			               .entities = entity[c],
+			               .mode = &mode,
+			               .slack_turn = 5,
+			               .entity_count = p[c].entities };
 		sched_init(&s[c], 0, 0);
 	}
 	for (uint64_t now = 0; now < RANDOM_UNITS * 10; now++) {
@@ -351,7 +370,8 @@ static void random_pair(void)
 				continue;
 			/* Frames that a long delay has skipped since are taken off: */
 			length = frame_length(&p[c], s[c].schedule);
-			changed[c][changes[c]++] = s[c].frame_start - (delay < length ? 0 : s[c].frame_start / length * length);
+			changed[c][changes[c]++] = s[c].frame_start -
+			                           (delay < length ? 0 : s[c].frame_start / length * length);
 		}
 	}
 	if (changes[0] > changes[1] + 1 || changes[1] > changes[0] + 1) {
@@ -378,8 +398,9 @@ static void random_plans(uint32_t runs)
 		if (n % 8 == 0)
 			random_pair();
 	}
-	printf("random: %u configurations of %u units; decisions %lu, windows %lu, budgets %lu, requests %lu; %.1f s\n", runs, RANDOM_UNITS,
-	       checked.decisions, checked.windows, checked.budgets, checked.requests, (double)(clock() - began) / CLOCKS_PER_SEC);
+	printf("random: %u configurations of %u units; decisions %lu, windows %lu, budgets %lu, requests %lu; %.1f s\n",
+	       runs, RANDOM_UNITS, checked.decisions, checked.windows, checked.budgets, checked.requests,
+	       (double)(clock() - began) / CLOCKS_PER_SEC);
 }
 
 int main(int argc, char **argv)
@@ -391,6 +412,7 @@ int main(int argc, char **argv)
 	random_plans(runs);
 	for (uint32_t i = 0; argc < 2 && i < sizeof(families) / sizeof(families[0]); i++)
 		prove_family(&families[i]);
-	printf("all %lu states of %lu configurations; %u random ones, seed %lu\n", all_states, all_plans, runs, first_seed);
+	printf("all %lu states of %lu configurations; %u random ones, seed %lu\n", all_states, all_plans, runs,
+	       first_seed);
 	return 0;
 }

@@ -20,8 +20,12 @@ static const struct sched_frame frames[] = { { normal, 2 }, { degraded, 1 } };
 
 static void begin_at(uint64_t epoch, uint64_t now)
 {
-	s = (struct sched){ .frames = frames, .configs = configs, .entities = entities, .mode = &mode,
-	                    .slack_turn = 1000, .entity_count = 4 };
+	s = (struct sched){ .frames = frames,
+		            .configs = configs,
+		            .entities = entities,
+		            .mode = &mode,
+		            .slack_turn = 1000,
+		            .entity_count = 4 };
 	mode = (struct sched_mode){ .margin = 8, .settle = 1100, .count = 2 };
 	sched_init(&s, epoch, now);
 }
@@ -161,7 +165,7 @@ static void test_budget_is_deferrable(void **state)
 	expect(0, 0, 40);
 	sched_block(&s, 0, 70);
 	expect(10, 1, 70);
-	expect(70, 0, 100); /* 30 are left: to the end of the period */
+	expect(70, 0, 100);  /* 30 are left: to the end of the period */
 	expect(100, 0, 140); /* and back to back */
 }
 
@@ -224,7 +228,8 @@ static void test_long_absence(void **state)
 	(void)state;
 	expect(0, 0, 300);
 	expect(1000000000000450ull, 2, 1000000000000650ull);
-	assert_int_equal(s.windows_lost, 2 * 1000000000000ull); /* one of the first frame, one of the last, two of each between */
+	assert_int_equal(s.windows_lost,
+	                 2 * 1000000000000ull); /* one of the first frame, one of the last, two of each between */
 	expect(1000000000000650ull, SCHED_IDLE, 1000000000001000ull);
 }
 

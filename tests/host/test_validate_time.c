@@ -45,7 +45,7 @@ static uint32_t roll(uint32_t n)
 
 static uint32_t pick_period(uint32_t frame)
 {
-	static const uint32_t factor[] = {2, 3, 4, 6, 8};
+	static const uint32_t factor[] = { 2, 3, 4, 6, 8 };
 
 	return roll(16) == 0 ? 10 + roll(400) : roll(3) != 0 ? frame * (1 + roll(2)) : frame / factor[roll(5)];
 }
@@ -54,7 +54,7 @@ static void make_windows(struct table *t)
 {
 	uint32_t at = 0;
 
-	t->frame = (struct config_frame){.length = 120 * (1 + roll(4))};
+	t->frame = (struct config_frame){ .length = 120 * (1 + roll(4)) };
 	while (t->frame.window_count < WINDOWS && at < t->frame.length) {
 		struct config_window *w = &t->windows[t->frame.window_count++];
 		w->start = at + roll(30);
@@ -85,17 +85,18 @@ static void sort(struct config_vcpu *v, const struct config_vcpu *end)
 static void make(struct table *t)
 {
 	memset(t, 0, sizeof *t);
-	t->config = (struct config){.cpu_count = 1, .partition_count = 2, .schedule_count = 1, .guard = 1 + roll(4)};
-	t->cpu = (struct config_cpu){.slot_count = VCPUS, .scheduled = 1};
+	t->config = (struct config){ .cpu_count = 1, .partition_count = 2, .schedule_count = 1, .guard = 1 + roll(4) };
+	t->cpu = (struct config_cpu){ .slot_count = VCPUS, .scheduled = 1 };
 	t->partitions[0].vcpu_count = 3;
 	t->partitions[1].vcpu_count = VCPUS - 3;
 	make_windows(t);
 	for (unsigned i = 0; i < VCPUS; i++) {
 		struct config_vcpu *v = &t->vcpus[i];
 		unsigned partition = i >= 3;
-		t->slots[i] = (struct config_slot){(uint16_t)partition, (uint16_t)(i - 3 * partition)};
-		*v = (struct config_vcpu){.slot = (uint16_t)i, .apic_id = t->slots[i].vcpu, .priority = (uint8_t)roll(3),
-		                          .background = 1};
+		t->slots[i] = (struct config_slot){ (uint16_t)partition, (uint16_t)(i - 3 * partition) };
+		*v = (struct config_vcpu){
+			.slot = (uint16_t)i, .apic_id = t->slots[i].vcpu, .priority = (uint8_t)roll(3), .background = 1
+		};
 		if (roll(10) != 0) {
 			v->period = pick_period(t->frame.length);
 			v->budget = 4 + roll(v->period / 24 + 1);
@@ -111,7 +112,7 @@ static void make(struct table *t)
 /* Whose each tick of the frame is. False: a tick is claimed twice, guards included, or lies outside. */
 static bool lay_out(const struct table *t, uint8_t *owner)
 {
-	bool taken[FRAME_MAX] = {false};
+	bool taken[FRAME_MAX] = { false };
 
 	memset(owner, NOBODY, FRAME_MAX);
 	for (unsigned i = 0; i < t->frame.window_count; i++) {
@@ -147,7 +148,7 @@ static int choose(const struct table *t, unsigned partition, const uint32_t *lef
  */
 static bool served(const struct table *t, const uint8_t *owner, unsigned watched, bool always)
 {
-	uint32_t left[VCPUS] = {0};
+	uint32_t left[VCPUS] = { 0 };
 	bool awake[VCPUS];
 
 	for (uint32_t tick = 0; tick < TICKS_MAX; tick++) {
@@ -171,7 +172,7 @@ static bool served(const struct table *t, const uint8_t *owner, unsigned watched
 
 static bool rate_met(const struct table *t, uint32_t period)
 {
-	bool starts[TICKS_MAX] = {false};
+	bool starts[TICKS_MAX] = { false };
 
 	for (uint32_t at = 0; at < TICKS_MAX; at += t->frame.length)
 		for (unsigned i = 0; i < t->frame.window_count; i++)
@@ -274,11 +275,11 @@ static enum seen check_refusal(const struct table *t, const uint8_t *owner, bool
 
 static void test_verdicts_hold_in_the_model(void **unused)
 {
-	unsigned seen[SEEN_COUNT] = {0};
+	unsigned seen[SEEN_COUNT] = { 0 };
 
 	(void)unused;
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct config_fault fault = {.schedule = CONFIG_NONE, .cpu = CONFIG_NONE};
+		struct config_fault fault = { .schedule = CONFIG_NONE, .cpu = CONFIG_NONE };
 		uint8_t owner[FRAME_MAX];
 		struct table t;
 		bool laid;
@@ -306,7 +307,7 @@ static void test_verdicts_hold_in_the_model(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_verdicts_hold_in_the_model)};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_verdicts_hold_in_the_model) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,14 @@ static const char *const port_constants[PORT_KIND_COUNT] = {
 	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET",
 };
 static const char *const error_constants[ERROR_CLASS_COUNT] = {
-	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT", [ERROR_MEMORY] = "ERROR_MEMORY",
-	[ERROR_MSR] = "ERROR_MSR",                   [ERROR_PORT] = "ERROR_PORT",
-	[ERROR_INSTRUCTION] = "ERROR_INSTRUCTION",   [ERROR_INTERRUPT] = "ERROR_INTERRUPT",
-	[ERROR_EXIT] = "ERROR_EXIT",                 [ERROR_PAYLOAD] = "ERROR_PAYLOAD",
+	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT",
+	[ERROR_MEMORY] = "ERROR_MEMORY",
+	[ERROR_MSR] = "ERROR_MSR",
+	[ERROR_PORT] = "ERROR_PORT",
+	[ERROR_INSTRUCTION] = "ERROR_INSTRUCTION",
+	[ERROR_INTERRUPT] = "ERROR_INTERRUPT",
+	[ERROR_EXIT] = "ERROR_EXIT",
+	[ERROR_PAYLOAD] = "ERROR_PAYLOAD",
 };
 static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ACTION_IGNORE",
@@ -27,20 +31,32 @@ static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_STOP] = "ACTION_STOP",
 	[ACTION_HALT_MACHINE] = "ACTION_HALT_MACHINE",
 };
-static const char *const itlb_constants[] = {"ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE"};
+static const char *const itlb_constants[] = { "ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE" };
 
 static const char *const flags_constants[] = {
-	"0", "PARTITION_CPL3_HYPERCALLS", "PARTITION_SET_SCHEDULE", "PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE",
+	"0",
+	"PARTITION_CPL3_HYPERCALLS",
+	"PARTITION_SET_SCHEDULE",
+	"PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE",
 };
 static const char *const flush_constants[] = {
-	"FLUSH_L1D", "FLUSH_BUFFERS", "FLUSH_BRANCH_PREDICTORS", "FLUSH_RETURN_STACK",
+	"FLUSH_L1D",
+	"FLUSH_BUFFERS",
+	"FLUSH_BRANCH_PREDICTORS",
+	"FLUSH_RETURN_STACK",
 };
 
 static const char *rights_constants(unsigned rights)
 {
 	static const char *const names[8] = {
-		"0", "RIGHT_READ", "RIGHT_WRITE", "RIGHT_READ | RIGHT_WRITE", "RIGHT_EXEC", "RIGHT_READ | RIGHT_EXEC",
-		"RIGHT_WRITE | RIGHT_EXEC", "RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC",
+		"0",
+		"RIGHT_READ",
+		"RIGHT_WRITE",
+		"RIGHT_READ | RIGHT_WRITE",
+		"RIGHT_EXEC",
+		"RIGHT_READ | RIGHT_EXEC",
+		"RIGHT_WRITE | RIGHT_EXEC",
+		"RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC",
 	};
 
 	return names[rights & 7];
@@ -56,21 +72,24 @@ static void emit_machine(FILE *out, const struct plan *plan)
 			continue;
 		fprintf(out, "static const struct config_slot cpu%u_slots[] = {", i);
 		for (unsigned j = 0; j < cpu->slot_count; j++)
-			fprintf(out, "\n\t{.partition = %u, .vcpu = %u}, /* %s */", cpu->slots[j].partition, cpu->slots[j].vcpu,
-			        c->partitions[cpu->slots[j].partition].name);
+			fprintf(out, "\n\t{.partition = %u, .vcpu = %u}, /* %s */", cpu->slots[j].partition,
+			        cpu->slots[j].vcpu, c->partitions[cpu->slots[j].partition].name);
 		fprintf(out, "\n};\n");
 	}
 	fprintf(out, "\nstatic const struct config_cpu cpus[] = {\n");
 	for (unsigned i = 0; i < c->cpu_count; i++)
 		fprintf(out, "\t{.slots = %s, .slot_count = %u, .scheduled = %u},\n",
-		        c->cpus[i].slot_count > 0 ? text("cpu%u_slots", i) : "0", c->cpus[i].slot_count, c->cpus[i].scheduled);
+		        c->cpus[i].slot_count > 0 ? text("cpu%u_slots", i) : "0", c->cpus[i].slot_count,
+		        c->cpus[i].scheduled);
 	fprintf(out, "};\n\nstatic const struct config_memory memories[] = {\n");
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		const struct config_memory *m = &c->memories[i];
 		fprintf(out,
-		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64 ", .owner = %s}, /* %s */\n",
-		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa), m->align,
-		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner), size_text(m->size));
+		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64
+		        ", .owner = %s}, /* %s */\n",
+		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa),
+		        m->align, m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner),
+		        size_text(m->size));
 	}
 	fprintf(out, "};\n");
 }
@@ -84,15 +103,17 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 		const struct config_vcpu *v = &p->vcpus[i];
 		fprintf(out, "\t{.cpu = %u, .apic_id = %u", v->cpu, v->apic_id);
 		if (plan->cpus[v->cpu].scheduled)
-			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .budget = %u, .period = %u", v->slot,
-			        v->priority, v->background, v->budget, v->period);
+			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .budget = %u, .period = %u",
+			        v->slot, v->priority, v->background, v->budget, v->period);
 		fprintf(out, "},\n");
 	}
 	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
-		fprintf(out, "\t{.memory = %u, .rights = %s, .gpa = 0x%" PRIx64 ", .offset = 0x%" PRIx64 ", .size = 0x%" PRIx64
-		        "}, /* %s */\n", m->memory, rights_constants(m->rights), m->gpa, m->offset, m->size,
+		fprintf(out,
+		        "\t{.memory = %u, .rights = %s, .gpa = 0x%" PRIx64 ", .offset = 0x%" PRIx64
+		        ", .size = 0x%" PRIx64 "}, /* %s */\n",
+		        m->memory, rights_constants(m->rights), m->gpa, m->offset, m->size,
 		        plan->memories[m->memory].name);
 	}
 	fprintf(out, "};\n\nstatic const struct config_segment p%u_segments[] = {\n", index);
@@ -139,7 +160,7 @@ static const char *list_close(FILE *out, FILE *stream, struct list *list, const 
 
 static const char *emit_cpuid(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->cpuid_count; i++) {
@@ -147,15 +168,15 @@ static const char *emit_cpuid(FILE *out, const struct config_partition *p, unsig
 		fprintf(rows,
 		        "\t{.leaf = 0x%x, .subleaf = %u, .mask = {0x%08x, 0x%08x, 0x%08x, 0x%08x}, "
 		        ".set = {0x%08x, 0x%08x, 0x%08x, 0x%08x}},\n",
-		        e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2], e->mask[3], e->set[0], e->set[1], e->set[2],
-		        e->set[3]);
+		        e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2], e->mask[3], e->set[0], e->set[1],
+		        e->set[2], e->set[3]);
 	}
 	return list_close(out, rows, &list, "config_cpuid", text("p%u_cpuid", index));
 }
 
 static const char *emit_msrs(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->msr_count; i++) {
@@ -174,7 +195,7 @@ static const char *emit_msrs(FILE *out, const struct config_partition *p, unsign
 
 static const char *emit_ports(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->port_count; i++)
@@ -188,8 +209,8 @@ static void emit_index(FILE *out, const char *name, const struct config_cpuid_in
 	fprintf(out, "\t\t.%s = {\n", name);
 	for (unsigned i = 0; i < count; i++)
 		if (index[i].count > 0)
-			fprintf(out, "\t\t\t[0x%x] = {.first = %u, .count = %u, .any_subleaf = %u},\n", i, index[i].first,
-			        index[i].count, index[i].any_subleaf);
+			fprintf(out, "\t\t\t[0x%x] = {.first = %u, .count = %u, .any_subleaf = %u},\n", i,
+			        index[i].first, index[i].count, index[i].any_subleaf);
 	fprintf(out, "\t\t},\n");
 }
 
@@ -310,11 +331,13 @@ void emit_config(FILE *out, const struct plan *plan)
 		emit_partition(out, plan, i, &lists[i]);
 	fprintf(out, "};\n");
 	emit_schedules(out, c);
-	fprintf(out, "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
+	fprintf(out,
+	        "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
 	        "\t.cpu_count = %u,\n\t.memory_count = %u,\n\t.partition_count = %u,\n\t.uart_port = 0x%x,\n"
-	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n", c->name, c->cpu_count, c->memory_count,
-	        c->partition_count, c->uart_port, c->debug_port, itlb_constants[c->itlb_multihit]);
+	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n",
+	        c->name, c->cpu_count, c->memory_count, c->partition_count, c->uart_port, c->debug_port,
+	        itlb_constants[c->itlb_multihit]);
 	if (c->schedule_count > 0)
 		fprintf(out, "\t.schedules = schedules,\n\t.schedule_count = %u,\n\t.guard = %u,\n\t.flush = %s,\n",
 		        c->schedule_count, c->guard, flush_text(c->flush));
@@ -381,6 +404,8 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
 	emit_time_sizes(out, c);
-	fprintf(out, "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
-	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);
+	fprintf(out,
+	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
+	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",
+	        ept, ept_max);
 }

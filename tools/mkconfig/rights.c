@@ -10,13 +10,14 @@
 #include <string.h>
 
 const char *const kind_names[MSR_KIND_COUNT] = {
-	[MSR_DENY] = "deny",           [MSR_PASS] = "pass",       [MSR_VALUE] = "value",
-	[MSR_SHADOW] = "shadow",       [MSR_REAL] = "real",       [MSR_APIC_BASE] = "apic_base",
-	[MSR_APIC_ID] = "apic_id",     [MSR_APIC_LDR] = "apic_ldr", [MSR_APIC_ICR] = "apic_icr",
-	[MSR_APIC_SVR] = "apic_svr",   [MSR_XSS] = "xss",
+	[MSR_DENY] = "deny",         [MSR_PASS] = "pass",         [MSR_VALUE] = "value",
+	[MSR_SHADOW] = "shadow",     [MSR_REAL] = "real",         [MSR_APIC_BASE] = "apic_base",
+	[MSR_APIC_ID] = "apic_id",   [MSR_APIC_LDR] = "apic_ldr", [MSR_APIC_ICR] = "apic_icr",
+	[MSR_APIC_SVR] = "apic_svr", [MSR_XSS] = "xss",
 };
 const char *const port_names[PORT_KIND_COUNT] = {
-	[PORT_NONE] = "none", [PORT_PASS] = "pass", [PORT_UART] = "uart", [PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
+	[PORT_NONE] = "none",   [PORT_PASS] = "pass",   [PORT_UART] = "uart",
+	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
 };
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
@@ -26,7 +27,7 @@ const char *const action_names[ACTION_COUNT] = {
 };
 
 /* A right's name in the file, and the calls that it brings. */
-const char *const hypercall_names[] = {"version", "console", "counters", "stop"};
+const char *const hypercall_names[] = { "version", "console", "counters", "stop" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 	1ull << BH_VERSION,
@@ -53,47 +54,47 @@ static const struct msr_default {
 	uint64_t value, mask;
 	const char *feature; /* only where this one is shown; NULL: always */
 } msr_defaults[] = {
-	{0x10, 0x10, "TIME_STAMP_COUNTER", MSR_PASS, MSR_VALUE, 0, 0, NULL},
-	{0x17, 0x17, "PLATFORM_ID", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0x1b, 0x1b, "APIC_BASE", MSR_APIC_BASE, MSR_APIC_BASE, 0, 0, NULL},
-	{0x3a, 0x3a, "FEATURE_CONTROL", MSR_VALUE, MSR_DENY, FEATURE_CONTROL_LOCKED, 0, NULL},
-	{0x48, 0x48, "SPEC_CTRL", MSR_PASS, MSR_PASS, 0, 0, "spec_ctrl"},
-	{0x49, 0x49, "PRED_CMD", MSR_DENY, MSR_PASS, 0, 0, "spec_ctrl"},
-	{0x79, 0x79, "BIOS_UPDT_TRIG", MSR_DENY, MSR_VALUE, 0, 0, NULL},
-	{0x8b, 0x8b, "BIOS_SIGN_ID", MSR_REAL, MSR_REAL, 0, MICROCODE_REVISION, NULL},
-	{0xfe, 0xfe, "MTRRCAP", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0x10a, 0x10a, "ARCH_CAPABILITIES", MSR_REAL, MSR_DENY, 0, ARCH_CAPABILITIES_SHOWN, "arch_capabilities"},
-	{0x174, 0x176, "SYSENTER_CS to EIP", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x179, 0x179, "MCG_CAP", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0x17a, 0x17a, "MCG_STATUS", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
-	{0x1a0, 0x1a0, "MISC_ENABLE", MSR_SHADOW, MSR_SHADOW, MISC_FAST_STRINGS, MISC_FAST_STRINGS, NULL},
-	{0x1d9, 0x1d9, "DEBUGCTL", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
-	{0x277, 0x277, "PAT", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x6e0, 0x6e0, "TSC_DEADLINE", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x802, 0x802, "x2APIC ID", MSR_APIC_ID, MSR_DENY, 0, 0, NULL},
-	{0x803, 0x803, "x2APIC version", MSR_PASS, MSR_DENY, 0, 0, NULL},
-	{0x808, 0x808, "x2APIC TPR", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x80a, 0x80a, "x2APIC PPR", MSR_PASS, MSR_DENY, 0, 0, NULL},
-	{0x80b, 0x80b, "x2APIC EOI", MSR_DENY, MSR_PASS, 0, 0, NULL},
-	{0x80d, 0x80d, "x2APIC LDR", MSR_APIC_LDR, MSR_DENY, 0, 0, NULL},
-	{0x80f, 0x80f, "x2APIC SVR", MSR_APIC_SVR, MSR_APIC_SVR, 0, 0, NULL},
-	{0x810, 0x827, "x2APIC ISR, TMR, IRR", MSR_PASS, MSR_DENY, 0, 0, NULL},
-	{0x828, 0x828, "x2APIC ESR", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x82f, 0x82f, "x2APIC LVT CMCI", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL},
-	{0x830, 0x830, "x2APIC ICR", MSR_APIC_ICR, MSR_APIC_ICR, 0, 0, NULL},
-	{0x832, 0x832, "x2APIC LVT timer", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x833, 0x834, "x2APIC LVT thermal, PMC", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL},
-	{0x835, 0x836, "x2APIC LVT LINT0, LINT1", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_LINT_BITS, NULL},
-	{0x837, 0x837, "x2APIC LVT error", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x838, 0x838, "x2APIC timer initial count", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x839, 0x839, "x2APIC timer current count", MSR_PASS, MSR_DENY, 0, 0, NULL},
-	{0x83e, 0x83e, "x2APIC timer divide", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0x83f, 0x83f, "x2APIC self IPI", MSR_DENY, MSR_PASS, 0, 0, NULL},
-	{0xda0, 0xda0, "XSS", MSR_XSS, MSR_XSS, 0, 0, "xsaves"},
-	{0xc0000080, 0xc0000080, "EFER", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0xc0000081, 0xc0000084, "STAR, LSTAR, CSTAR, FMASK", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0xc0000100, 0xc0000102, "FS, GS, kernel GS base", MSR_PASS, MSR_PASS, 0, 0, NULL},
-	{0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp"},
+	{ 0x10, 0x10, "TIME_STAMP_COUNTER", MSR_PASS, MSR_VALUE, 0, 0, NULL },
+	{ 0x17, 0x17, "PLATFORM_ID", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x1b, 0x1b, "APIC_BASE", MSR_APIC_BASE, MSR_APIC_BASE, 0, 0, NULL },
+	{ 0x3a, 0x3a, "FEATURE_CONTROL", MSR_VALUE, MSR_DENY, FEATURE_CONTROL_LOCKED, 0, NULL },
+	{ 0x48, 0x48, "SPEC_CTRL", MSR_PASS, MSR_PASS, 0, 0, "spec_ctrl" },
+	{ 0x49, 0x49, "PRED_CMD", MSR_DENY, MSR_PASS, 0, 0, "spec_ctrl" },
+	{ 0x79, 0x79, "BIOS_UPDT_TRIG", MSR_DENY, MSR_VALUE, 0, 0, NULL },
+	{ 0x8b, 0x8b, "BIOS_SIGN_ID", MSR_REAL, MSR_REAL, 0, MICROCODE_REVISION, NULL },
+	{ 0xfe, 0xfe, "MTRRCAP", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x10a, 0x10a, "ARCH_CAPABILITIES", MSR_REAL, MSR_DENY, 0, ARCH_CAPABILITIES_SHOWN, "arch_capabilities" },
+	{ 0x174, 0x176, "SYSENTER_CS to EIP", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x179, 0x179, "MCG_CAP", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x17a, 0x17a, "MCG_STATUS", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
+	{ 0x1a0, 0x1a0, "MISC_ENABLE", MSR_SHADOW, MSR_SHADOW, MISC_FAST_STRINGS, MISC_FAST_STRINGS, NULL },
+	{ 0x1d9, 0x1d9, "DEBUGCTL", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
+	{ 0x277, 0x277, "PAT", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x6e0, 0x6e0, "TSC_DEADLINE", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x802, 0x802, "x2APIC ID", MSR_APIC_ID, MSR_DENY, 0, 0, NULL },
+	{ 0x803, 0x803, "x2APIC version", MSR_PASS, MSR_DENY, 0, 0, NULL },
+	{ 0x808, 0x808, "x2APIC TPR", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x80a, 0x80a, "x2APIC PPR", MSR_PASS, MSR_DENY, 0, 0, NULL },
+	{ 0x80b, 0x80b, "x2APIC EOI", MSR_DENY, MSR_PASS, 0, 0, NULL },
+	{ 0x80d, 0x80d, "x2APIC LDR", MSR_APIC_LDR, MSR_DENY, 0, 0, NULL },
+	{ 0x80f, 0x80f, "x2APIC SVR", MSR_APIC_SVR, MSR_APIC_SVR, 0, 0, NULL },
+	{ 0x810, 0x827, "x2APIC ISR, TMR, IRR", MSR_PASS, MSR_DENY, 0, 0, NULL },
+	{ 0x828, 0x828, "x2APIC ESR", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x82f, 0x82f, "x2APIC LVT CMCI", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL },
+	{ 0x830, 0x830, "x2APIC ICR", MSR_APIC_ICR, MSR_APIC_ICR, 0, 0, NULL },
+	{ 0x832, 0x832, "x2APIC LVT timer", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x833, 0x834, "x2APIC LVT thermal, PMC", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL },
+	{ 0x835, 0x836, "x2APIC LVT LINT0, LINT1", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_LINT_BITS, NULL },
+	{ 0x837, 0x837, "x2APIC LVT error", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x838, 0x838, "x2APIC timer initial count", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x839, 0x839, "x2APIC timer current count", MSR_PASS, MSR_DENY, 0, 0, NULL },
+	{ 0x83e, 0x83e, "x2APIC timer divide", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0x83f, 0x83f, "x2APIC self IPI", MSR_DENY, MSR_PASS, 0, 0, NULL },
+	{ 0xda0, 0xda0, "XSS", MSR_XSS, MSR_XSS, 0, 0, "xsaves" },
+	{ 0xc0000080, 0xc0000080, "EFER", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0xc0000081, 0xc0000084, "STAR, LSTAR, CSTAR, FMASK", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0xc0000100, 0xc0000102, "FS, GS, kernel GS base", MSR_PASS, MSR_PASS, 0, 0, NULL },
+	{ 0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp" },
 };
 
 #define ACPI_SLEEP_PORT 0x600u
@@ -103,10 +104,10 @@ static const struct msr_default {
 
 /* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl). */
 static const struct config_port linux_ports[] = {
-	{GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART},
-	{ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP},
-	{ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE},
-	{ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET},
+	{ GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART },
+	{ ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP },
+	{ ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE },
+	{ ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET },
 };
 
 const char *msr_name(uint32_t first, uint32_t last)
@@ -140,7 +141,7 @@ static void push(struct rules *rules, struct rule rule)
 /* Lay `rule` over the list: defaults give way, in part if need be; another of the file's own entries is an error. */
 static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 {
-	struct rules result = {.what = rules->what};
+	struct rules result = { .what = rules->what };
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		struct rule left = rules->list[i], right = left;
@@ -150,7 +151,8 @@ static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 		}
 		if (left.origin != ORIGIN_DEFAULT)
 			fail(line_of("partitions/%u/%s/%u", partition, rules->what, rule.origin),
-			     "%s 0x%x-0x%x overlap 0x%x-0x%x on line %u", rules->what, rule.first, rule.last, left.first, left.last,
+			     "%s 0x%x-0x%x overlap 0x%x-0x%x on line %u", rules->what, rule.first, rule.last,
+			     left.first, left.last,
 			     line_of("partitions/%u/%s/%u", partition, rules->what, left.origin));
 		left.last = rule.first - 1;
 		right.first = rule.last + 1;
@@ -179,15 +181,15 @@ static uint8_t msr_kind(unsigned line, const char *what, const char *name)
 
 static struct rule msr_rule(unsigned partition, unsigned index, const struct in_msr *in)
 {
-	struct rule rule = {.origin = index, .mask = UINT64_MAX};
+	struct rule rule = { .origin = index, .mask = UINT64_MAX };
 	unsigned line = line_of("partitions/%u/msrs/%u/msrs", partition, index);
 
 	parse_range(line, "msrs", in->msrs, UINT32_MAX, &rule.first, &rule.last);
 	rule.read = msr_kind(line_of("partitions/%u/msrs/%u/read", partition, index), "read", in->read);
 	rule.write = msr_kind(line_of("partitions/%u/msrs/%u/write", partition, index), "write", in->write);
 	if (in->value != NULL)
-		rule.value = parse_number(line_of("partitions/%u/msrs/%u/value", partition, index), "value", in->value, 0,
-		                          UINT64_MAX);
+		rule.value = parse_number(line_of("partitions/%u/msrs/%u/value", partition, index), "value", in->value,
+		                          0, UINT64_MAX);
 	if (in->mask != NULL)
 		rule.mask = parse_number(line_of("partitions/%u/msrs/%u/mask", partition, index), "mask", in->mask, 0,
 		                         UINT64_MAX);
@@ -200,13 +202,14 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
 	struct plan_partition *x = &plan->extra[partition];
-	struct rules rules = {.what = "msrs"};
+	struct rules rules = { .what = "msrs" };
 	unsigned shadow = 0;
 
 	for (size_t i = 0; i < LENGTH(msr_defaults); i++) {
 		const struct msr_default *d = &msr_defaults[i];
 		if (d->feature == NULL || feature_shown(x, d->feature))
-			push(&rules, (struct rule){d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT});
+			push(&rules,
+			     (struct rule){ d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT });
 	}
 	for (unsigned i = 0; i < x->in->msrs_count; i++)
 		lay_over(&rules, msr_rule(partition, i, &x->in->msrs[i]), partition);
@@ -220,9 +223,13 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 			fail(line_of("partitions/%u/msrs/%u", partition, r->origin),
 			     "msrs 0x%x-0x%x: a partition has at most %u shadowed MSRs", r->first, r->last, UINT8_MAX);
 		x->msr_origin[i] = r->origin;
-		x->msrs[i] = (struct config_msr){.first = r->first, .last = r->last, .read = r->read, .write = r->write,
-		                                 .shadow = (uint8_t)(shadowed ? shadow : 0), .value = r->value,
-		                                 .mask = r->mask};
+		x->msrs[i] = (struct config_msr){ .first = r->first,
+			                          .last = r->last,
+			                          .read = r->read,
+			                          .write = r->write,
+			                          .shadow = (uint8_t)(shadowed ? shadow : 0),
+			                          .value = r->value,
+			                          .mask = r->mask };
 		shadow += shadowed ? r->last - r->first + 1 : 0;
 	}
 	p->msrs = x->msrs;
@@ -233,18 +240,20 @@ static void build_ports(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
 	struct plan_partition *x = &plan->extra[partition];
-	struct rules rules = {.what = "ports"};
+	struct rules rules = { .what = "ports" };
 
 	for (size_t i = 0; x->in->boot->linux != NULL && i < LENGTH(linux_ports); i++)
-		push(&rules, (struct rule){.first = linux_ports[i].first, .last = linux_ports[i].last,
-		                           .read = linux_ports[i].kind, .origin = ORIGIN_DEFAULT});
+		push(&rules, (struct rule){ .first = linux_ports[i].first,
+		                            .last = linux_ports[i].last,
+		                            .read = linux_ports[i].kind,
+		                            .origin = ORIGIN_DEFAULT });
 	for (unsigned i = 0; i < x->in->ports_count; i++) {
 		const struct in_port *in = &x->in->ports[i];
-		struct rule rule = {.origin = i};
-		parse_range(line_of("partitions/%u/ports/%u/ports", partition, i), "ports", in->ports, UINT16_MAX, &rule.first,
-		            &rule.last);
-		rule.read = (uint8_t)parse_name(line_of("partitions/%u/ports/%u/as", partition, i), "as", in->as, port_names,
-		                                PORT_PASS + 1);
+		struct rule rule = { .origin = i };
+		parse_range(line_of("partitions/%u/ports/%u/ports", partition, i), "ports", in->ports, UINT16_MAX,
+		            &rule.first, &rule.last);
+		rule.read = (uint8_t)parse_name(line_of("partitions/%u/ports/%u/as", partition, i), "as", in->as,
+		                                port_names, PORT_PASS + 1);
 		lay_over(&rules, rule, partition);
 	}
 	if (rules.count == 0)
@@ -255,7 +264,7 @@ static void build_ports(const struct plan *plan, unsigned partition)
 	for (unsigned i = 0; i < rules.count; i++) {
 		const struct rule *r = &rules.list[i];
 		x->port_origin[i] = r->origin;
-		x->ports[i] = (struct config_port){(uint16_t)r->first, (uint16_t)r->last, r->read};
+		x->ports[i] = (struct config_port){ (uint16_t)r->first, (uint16_t)r->last, r->read };
 	}
 	p->ports = x->ports;
 	p->port_count = (uint16_t)rules.count;
@@ -267,8 +276,9 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 	const struct in_partition *in = plan->extra[partition].in;
 
 	for (unsigned i = 0; i < in->hypercalls_count; i++)
-		p->hypercalls |= hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
-		                                           in->hypercalls[i], hypercall_names, hypercall_name_count)];
+		p->hypercalls |=
+			hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
+		                                  in->hypercalls[i], hypercall_names, hypercall_name_count)];
 	if (parse_truth(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
 	                in->hypercalls_from_user))
 		p->flags |= PARTITION_CPL3_HYPERCALLS;
@@ -281,10 +291,10 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 static void build_actions(const struct plan *plan, unsigned partition)
 {
 	static const uint8_t defaults[ERROR_CLASS_COUNT] = {
-		[ERROR_TRIPLE_FAULT] = ACTION_STOP,   [ERROR_MEMORY] = ACTION_STOP,
-		[ERROR_MSR] = ACTION_INJECT,          [ERROR_PORT] = ACTION_IGNORE,
-		[ERROR_INSTRUCTION] = ACTION_INJECT,  [ERROR_INTERRUPT] = ACTION_INJECT,
-		[ERROR_EXIT] = ACTION_STOP,           [ERROR_PAYLOAD] = ACTION_STOP,
+		[ERROR_TRIPLE_FAULT] = ACTION_STOP,  [ERROR_MEMORY] = ACTION_STOP,
+		[ERROR_MSR] = ACTION_INJECT,         [ERROR_PORT] = ACTION_IGNORE,
+		[ERROR_INSTRUCTION] = ACTION_INJECT, [ERROR_INTERRUPT] = ACTION_INJECT,
+		[ERROR_EXIT] = ACTION_STOP,          [ERROR_PAYLOAD] = ACTION_STOP,
 	};
 	const struct in_errors *in = plan->extra[partition].in->on_error;
 

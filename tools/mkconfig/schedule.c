@@ -12,7 +12,7 @@
 #define GUARD_DEFAULT 20u
 #define FLUSH_COUNT 4u
 
-const char *const flush_names[FLUSH_COUNT] = {"l1d", "buffers", "branch_predictors", "return_stack"}; /* by bit */
+const char *const flush_names[FLUSH_COUNT] = { "l1d", "buffers", "branch_predictors", "return_stack" }; /* by bit */
 
 static void build_switch(struct plan *plan)
 {
@@ -21,7 +21,8 @@ static void build_switch(struct plan *plan)
 
 	if (in->schedules_count == 0) {
 		if (in->guard != NULL)
-			fail(line_of("guard"), "guard: without schedules all CPUs are dedicated, and there is nothing to guard");
+			fail(line_of("guard"),
+			     "guard: without schedules all CPUs are dedicated, and there is nothing to guard");
 		if (document_has("flush"))
 			fail(line_of("flush"), "flush: without schedules all CPUs are dedicated, and never switch");
 		return;
@@ -31,7 +32,8 @@ static void build_switch(struct plan *plan)
 		c->guard = parse_time(line_of("guard"), "guard", in->guard, 1, CONFIG_GUARD_MAX_US);
 	c->flush = document_has("flush") ? 0 : FLUSH_ALL;
 	for (unsigned i = 0; i < in->flush_count; i++)
-		c->flush |= (uint8_t)(1u << parse_name(line_of("flush/%u", i), "flush", in->flush[i], flush_names, FLUSH_COUNT));
+		c->flush |= (uint8_t)(1u << parse_name(line_of("flush/%u", i), "flush", in->flush[i], flush_names,
+		                                       FLUSH_COUNT));
 }
 
 void schedules_open(struct plan *plan)
@@ -41,8 +43,8 @@ void schedules_open(struct plan *plan)
 
 	build_switch(plan);
 	if (in->schedules_count > CONFIG_MAX_SCHEDULES)
-		fail(line_of("schedules/%u", CONFIG_MAX_SCHEDULES), "%u schedules; the limit is %u", in->schedules_count,
-		     CONFIG_MAX_SCHEDULES);
+		fail(line_of("schedules/%u", CONFIG_MAX_SCHEDULES), "%u schedules; the limit is %u",
+		     in->schedules_count, CONFIG_MAX_SCHEDULES);
 	c->schedule_count = (uint16_t)in->schedules_count;
 	plan->frames = allocate(c->schedule_count * sizeof *plan->frames);
 	plan->frame_extra = allocate(c->schedule_count * sizeof *plan->frame_extra);
@@ -54,9 +56,9 @@ void schedules_open(struct plan *plan)
 			uint64_t cpu = parse_number(line, "cpu", in->schedules[s].cpus[i].cpu, 0, c->cpu_count - 1u);
 			struct plan_frame *x = &plan->frame_extra[s][cpu];
 			if (x->given)
-				fail(line, "CPU %" PRIu64 " stands twice in schedule '%s'; the first is on line %u", cpu,
-				     in->schedules[s].name, line_of("schedules/%u/cpus/%u/cpu", s, x->index));
-			*x = (struct plan_frame){.index = i, .given = true};
+				fail(line, "CPU %" PRIu64 " stands twice in schedule '%s'; the first is on line %u",
+				     cpu, in->schedules[s].name, line_of("schedules/%u/cpus/%u/cpu", s, x->index));
+			*x = (struct plan_frame){ .index = i, .given = true };
 			plan->cpus[cpu].scheduled = 1;
 		}
 	}
@@ -89,18 +91,20 @@ static void add_slot(struct plan *plan, unsigned partition, unsigned vcpu)
 	struct config_cpu *c;
 	struct config_slot **slots;
 
-	v->cpu = (uint16_t)parse_number(line, "cpus", plan->extra[partition].in->cpus[vcpu], 0, plan->config.cpu_count - 1u);
+	v->cpu = (uint16_t)parse_number(line, "cpus", plan->extra[partition].in->cpus[vcpu], 0,
+	                                plan->config.cpu_count - 1u);
 	c = &plan->cpus[v->cpu];
 	slots = &plan->slots[v->cpu];
 	if (!c->scheduled && c->slot_count > 0)
-		fail(line, "CPU %u already belongs to partition '%s' (line %u); only CPUs that 'schedules' names can be shared",
+		fail(line,
+		     "CPU %u already belongs to partition '%s' (line %u); only CPUs that 'schedules' names can be shared",
 		     v->cpu, plan->in->partitions[(*slots)->partition].name,
 		     line_of("partitions/%u/cpus/%u", (*slots)->partition, (*slots)->vcpu));
 	if (c->slot_count == CONFIG_MAX_SLOTS)
 		fail(line, "more than %u vCPUs on CPU %u", CONFIG_MAX_SLOTS, v->cpu);
 	v->slot = c->slot_count++;
 	c->slots = *slots = grow(*slots, v->slot, sizeof **slots);
-	(*slots)[v->slot] = (struct config_slot){.partition = (uint16_t)partition, .vcpu = (uint16_t)vcpu};
+	(*slots)[v->slot] = (struct config_slot){ .partition = (uint16_t)partition, .vcpu = (uint16_t)vcpu };
 }
 
 void vcpus_build(struct plan *plan, unsigned partition)
@@ -121,8 +125,8 @@ void vcpus_build(struct plan *plan, unsigned partition)
 		scheduled |= plan->cpus[v->cpu].scheduled;
 		v->background = background && plan->cpus[v->cpu].scheduled;
 		if (in->priority_count != 0)
-			v->priority = (uint8_t)parse_number(line_of("partitions/%u/priority/%u", partition, i), "priority",
-			                                    in->priority[i], 0, UINT8_MAX);
+			v->priority = (uint8_t)parse_number(line_of("partitions/%u/priority/%u", partition, i),
+			                                    "priority", in->priority[i], 0, UINT8_MAX);
 		if (in->budget_count != 0)
 			parse_budget(line_of("partitions/%u/budget/%u", partition, i), in->budget[i], v);
 	}
@@ -181,10 +185,12 @@ static uint32_t parse_every(const char *path, const struct in_window *in, uint32
 		return frame;
 	every = parse_time(line_of("%s/every", path), "every", in->every, 1, frame);
 	if (frame % every != 0)
-		fail(line_of("%s/every", path), "every: %s does not divide the frame, %s", time_text(every), time_text(frame));
+		fail(line_of("%s/every", path), "every: %s does not divide the frame, %s", time_text(every),
+		     time_text(frame));
 	if (start >= every)
-		fail(line_of("%s/start", path), "start: %s lies beyond the first %s, in which the first of these windows starts",
-		     time_text(start), time_text(every));
+		fail(line_of("%s/start", path),
+		     "start: %s lies beyond the first %s, in which the first of these windows starts", time_text(start),
+		     time_text(every));
 	return every;
 }
 
@@ -202,8 +208,8 @@ static void build_frame(struct plan *plan, unsigned s, unsigned cpu, const char 
 		const struct in_window *w = &in->windows[i];
 		const char *path = text("%s/windows/%u", here, i);
 		struct draft draft = {
-			.window.partition = (uint16_t)parse_name(line_of("%s/partition", path), "partition", w->partition, names,
-		                                             plan->config.partition_count),
+			.window.partition = (uint16_t)parse_name(line_of("%s/partition", path), "partition",
+			                                         w->partition, names, plan->config.partition_count),
 			.window.start = parse_time(line_of("%s/start", path), "start", w->start, 0, f->length),
 			.window.length = parse_time(line_of("%s/length", path), "length", w->length, 1, f->length),
 			.origin = i,
@@ -242,7 +248,8 @@ void schedules_build(struct plan *plan)
 	for (unsigned i = 0; i < c->partition_count; i++)
 		names[i] = plan->partitions[i].name;
 	for (unsigned s = 0; s < c->schedule_count; s++) {
-		schedules[s] = (struct config_schedule){.name = plan->in->schedules[s].name, .frames = plan->frames[s]};
+		schedules[s] = (struct config_schedule){ .name = plan->in->schedules[s].name,
+			                                 .frames = plan->frames[s] };
 		for (unsigned cpu = 0; cpu < c->cpu_count; cpu++)
 			if (plan->frame_extra[s][cpu].given)
 				build_frame(plan, s, cpu, names);
@@ -252,13 +259,15 @@ void schedules_build(struct plan *plan)
 
 unsigned time_fault_line(const struct plan *plan, const struct config_fault *f)
 {
-	const struct plan_frame *x =
-		f->schedule != CONFIG_NONE && f->cpu != CONFIG_NONE ? &plan->frame_extra[f->schedule][f->cpu] : NULL;
+	const struct plan_frame *x = f->schedule != CONFIG_NONE && f->cpu != CONFIG_NONE ?
+	                                     &plan->frame_extra[f->schedule][f->cpu] :
+	                                     NULL;
 
 	switch (f->rule) {
 	case RULE_DEDICATED:
 		return line_of("partitions/%u/%s/%u", f->partition,
-		               plan->partitions[f->partition].vcpus[f->index].budget != 0 ? "budget" : "priority", f->index);
+		               plan->partitions[f->partition].vcpus[f->index].budget != 0 ? "budget" : "priority",
+		               f->index);
 	case RULE_SCHEDULE:
 		return line_of("schedules/%u/cpus", f->schedule);
 	case RULE_FRAME:
@@ -275,8 +284,8 @@ unsigned time_fault_line(const struct plan *plan, const struct config_fault *f)
 	case RULE_BUDGET_FIT:
 		return line_of("partitions/%u/budget/%u", f->partition, f->index);
 	case RULE_PERIOD:
-		return f->index != CONFIG_NONE ? line_of("partitions/%u/budget/%u", f->partition, f->index)
-		                               : line_of("partitions/%u/rate", f->partition);
+		return f->index != CONFIG_NONE ? line_of("partitions/%u/budget/%u", f->partition, f->index) :
+		                                 line_of("partitions/%u/rate", f->partition);
 	case RULE_RATE:
 		return line_of("partitions/%u/rate", f->partition);
 	default:
@@ -301,7 +310,8 @@ static const char *window_detail(const struct plan *plan, const struct config_fa
 		return text("'%s', CPU %u", plan->partitions[w->partition].name, f->cpu);
 	if (f->rule == RULE_WINDOW_OVERLAP)
 		return text("%s, and before it %s, line %u; guard %s", this, window_text(plan, o),
-		            line_of("schedules/%u/cpus/%u/windows/%u", f->schedule, x->index, x->origin[f->other]), guard);
+		            line_of("schedules/%u/cpus/%u/windows/%u", f->schedule, x->index, x->origin[f->other]),
+		            guard);
 	if (f->rule == RULE_WINDOW)
 		return text("%s: %s, guard %s", this, time_text(w->length), guard);
 	return text("%s, guard %s: %s, frame %s", this, guard, time_text(f->need), time_text(f->have));
@@ -316,7 +326,8 @@ static const char *budget_detail(const struct plan *plan, const struct config_fa
 	if (f->rule == RULE_BUDGET)
 		return text("%s: %s, guard %s", vcpu, budget, time_text(plan->config.guard));
 	if (f->other != CONFIG_NONE)
-		return text("%s: %s, but vCPU %u stands above it without a budget, and may use all", vcpu, budget, f->other);
+		return text("%s: %s, but vCPU %u stands above it without a budget, and may use all", vcpu, budget,
+		            f->other);
 	return text("%s: %s%s; %s gives %s", vcpu, budget,
 	            f->need > v->budget ? text(", with those above it %s", time_text(f->need)) : "", where,
 	            time_text(f->have));
@@ -325,9 +336,9 @@ static const char *budget_detail(const struct plan *plan, const struct config_fa
 const char *time_fault_detail(const struct plan *plan, const struct config_fault *f)
 {
 	const struct config *c = &plan->config;
-	const char *where = f->schedule != CONFIG_NONE
-	                        ? text("CPU %u in schedule '%s'", f->cpu, c->schedules[f->schedule].name)
-	                        : text("CPU %u", f->cpu);
+	const char *where = f->schedule != CONFIG_NONE ?
+	                            text("CPU %u in schedule '%s'", f->cpu, c->schedules[f->schedule].name) :
+	                            text("CPU %u", f->cpu);
 	const char *name = f->partition != CONFIG_NONE ? plan->partitions[f->partition].name : "";
 	const char *who = f->index != CONFIG_NONE ? text("vCPU %u of '%s'", f->index, name) : text("'%s'", name);
 
@@ -335,11 +346,11 @@ const char *time_fault_detail(const struct plan *plan, const struct config_fault
 	case RULE_DEDICATED:
 		return text("%s, CPU %u, which no schedule names", who, f->cpu);
 	case RULE_SCHEDULE:
-		return text("schedule '%s' has no frame for CPU %u, another schedule has one", c->schedules[f->schedule].name,
-		            f->cpu);
+		return text("schedule '%s' has no frame for CPU %u, another schedule has one",
+		            c->schedules[f->schedule].name, f->cpu);
 	case RULE_FRAME:
-		return f->need != 0 ? text("%s: %" PRIu64 ", limit %" PRIu64, where, f->need, f->have)
-		                    : text("%s: %s", where, time_text(f->have));
+		return f->need != 0 ? text("%s: %" PRIu64 ", limit %" PRIu64, where, f->need, f->have) :
+		                      text("%s: %s", where, time_text(f->have));
 	case RULE_FRAME_DIFFERS:
 		return text("%s: %s; CPU %u: %s", where, time_text(f->have), f->other, time_text(f->need));
 	case RULE_WINDOW:

@@ -36,7 +36,7 @@ struct share {
 
 static struct share share_of(const struct plan *plan, const struct config_frame *f)
 {
-	struct share share = {.guard = (uint64_t)f->window_count * plan->config.guard};
+	struct share share = { .guard = (uint64_t)f->window_count * plan->config.guard };
 
 	for (unsigned i = 0; i < f->window_count; i++)
 		share.windows += f->windows[i].length;
@@ -78,7 +78,8 @@ static const char *windows_text(const struct config_frame *f, unsigned partition
 			continue;
 		first = first != NULL ? first : w;
 		if (count < LISTED)
-			list = text("%s%s%s to %s", list, count > 0 ? ", " : "", time_text(w->start), time_text(w->start + w->length));
+			list = text("%s%s%s to %s", list, count > 0 ? ", " : "", time_text(w->start),
+			            time_text(w->start + w->length));
 		count++;
 	}
 	if (first == NULL)
@@ -98,8 +99,9 @@ static const char *partition_text(const struct plan *plan, const struct config_f
 {
 	const struct config_partition *p = &plan->partitions[c->slots[slot].partition];
 	uint32_t rate = p->rate_period != 0 ? SECOND / p->rate_period : 0;
-	const char *wish = rate == 0 ? "" : rate % 1000 == 0 ? text("; asks for %u kHz", rate / 1000)
-	                                                     : text("; asks for %u Hz", rate);
+	const char *wish = rate == 0        ? "" :
+	                   rate % 1000 == 0 ? text("; asks for %u kHz", rate / 1000) :
+	                                      text("; asks for %u Hz", rate);
 
 	return text("%s%s%s", windows_text(f, c->slots[slot].partition),
 	            p->vcpus[c->slots[slot].vcpu].background ? ", and slack" : "", wish);
@@ -118,7 +120,8 @@ static const char *vcpu_text(const struct plan *plan, const struct config_frame 
 	if (time_of(f, c->slots[slot].partition) == 0 || (here == 1 && v->budget == 0))
 		return NULL;
 	return text("vCPU %u: priority %u, %s", c->slots[slot].vcpu, v->priority,
-	            v->budget != 0 ? text("budget %s per %s", time_text(v->budget), time_text(v->period)) : "no budget");
+	            v->budget != 0 ? text("budget %s per %s", time_text(v->budget), time_text(v->period)) :
+	                             "no budget");
 }
 
 static bool first_slot(const struct config_cpu *c, unsigned slot)
@@ -186,8 +189,8 @@ static void emit_frame(FILE *out, const struct plan *plan, unsigned schedule, un
 			if (c->slots[j].partition == partition && (more = vcpu_text(plan, f, c, j)) != NULL)
 				fprintf(out, "%32s%s\n", "", more);
 	}
-	fprintf(out, "    %c  %-15s %7s  %s after each window\n", GUARD_SIGN, "(guard)", percent_text(share.guard, f->length),
-	        time_text(plan->config.guard));
+	fprintf(out, "    %c  %-15s %7s  %s after each window\n", GUARD_SIGN, "(guard)",
+	        percent_text(share.guard, f->length), time_text(plan->config.guard));
 	fprintf(out, "    %c  %-15s %7s\n", SLACK_SIGN, "(slack)", percent_text(share.slack, f->length));
 }
 
@@ -208,7 +211,7 @@ void emit_time(FILE *out, const struct plan *plan)
 /* The smallest of 1, 2, 5, 10, 20, ... us that makes no more than TICKS_MAX steps. */
 static uint32_t tick_step(uint32_t length)
 {
-	static const uint32_t next[] = {2, 5, 10};
+	static const uint32_t next[] = { 2, 5, 10 };
 	uint32_t power = 1;
 
 	for (;; power *= 10) {
@@ -299,8 +302,9 @@ int draw_time(FILE *out, const struct plan *plan, int y)
 {
 	if (plan->config.schedule_count == 0)
 		return y;
-	y = heading(out, y, "Time", text("schedule %s is in force at the start; flushed between partitions: %s",
-	                                  plan->config.schedules->name, flush_list(&plan->config)));
+	y = heading(out, y, "Time",
+	            text("schedule %s is in force at the start; flushed between partitions: %s",
+	                 plan->config.schedules->name, flush_list(&plan->config)));
 	fprintf(out, "<defs><pattern id=\"guard\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" "
 	             "patternTransform=\"rotate(45)\"><rect width=\"5\" height=\"5\" fill=\"#fff\"/>"
 	             "<rect width=\"2\" height=\"5\" fill=\"#4a4f57\"/></pattern></defs>\n");

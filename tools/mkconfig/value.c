@@ -60,7 +60,7 @@ char *text(const char *format, ...)
 
 const char *size_text(uint64_t bytes)
 {
-	static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	static const char *const unit[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
 	unsigned u = 0;
 
 	if (bytes > MIB(16) && bytes % MIB(1) != 0)
@@ -108,8 +108,8 @@ uint64_t parse_number(unsigned line, const char *what, const char *string, uint6
 	if (!digits(line, what, string, &end, &value) || *end != '\0')
 		fail(line, "%s: '%s' is not a number (decimal, or hexadecimal with 0x)", what, string);
 	if (value < min || value > max)
-		fail(line, "%s: %s is not within %" PRIu64 " (0x%" PRIx64 ") to %" PRIu64 " (0x%" PRIx64 ")", what, string,
-		     min, min, max, max);
+		fail(line, "%s: %s is not within %" PRIu64 " (0x%" PRIx64 ") to %" PRIu64 " (0x%" PRIx64 ")", what,
+		     string, min, min, max, max);
 	return value;
 }
 
@@ -133,7 +133,11 @@ static uint64_t parse_quantity(unsigned line, const char *what, const char *stri
 		if (strcmp(end, units[i].suffix) == 0)
 			return value > UINT64_MAX / units[i].factor ? UINT64_MAX : value * units[i].factor;
 		if (units[i].suffix[0] != '\0')
-			known = text("%s%s%s", known, known[0] == '\0' ? "" : i + 1 < count ? ", " : " and ", units[i].suffix);
+			known = text("%s%s%s", known,
+			             known[0] == '\0' ? "" :
+			             i + 1 < count    ? ", " :
+			                                " and ",
+			             units[i].suffix);
 	}
 	if (*end == '\0')
 		fail(line, "%s: '%s' has no unit; write for instance %s", what, string, example);
@@ -142,7 +146,7 @@ static uint64_t parse_quantity(unsigned line, const char *what, const char *stri
 
 uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max)
 {
-	static const struct unit units[] = {{"", 1}, {"KiB", KIB(1)}, {"MiB", MIB(1)}, {"GiB", GIB(1)}};
+	static const struct unit units[] = { { "", 1 }, { "KiB", KIB(1) }, { "MiB", MIB(1) }, { "GiB", GIB(1) } };
 	uint64_t value = parse_quantity(line, what, string, "size", "256 MiB", units, LENGTH(units));
 
 	if (value < min || value > max)
@@ -154,9 +158,10 @@ uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_
 
 uint32_t parse_time(unsigned line, const char *what, const char *string, uint32_t min, uint32_t max)
 {
-	static const struct unit units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}};
-	uint64_t value = min == 0 && strcmp(string, "0") == 0
-	                     ? 0 : parse_quantity(line, what, string, "time", "250 us", units, LENGTH(units));
+	static const struct unit units[] = { { "us", 1 }, { "ms", 1000 }, { "s", 1000000 } };
+	uint64_t value = min == 0 && strcmp(string, "0") == 0 ?
+	                         0 :
+	                         parse_quantity(line, what, string, "time", "250 us", units, LENGTH(units));
 
 	if (value < min || value > max)
 		fail(line, "%s: %s is not within %s to %s", what, string, time_text(min), time_text(max));
@@ -165,13 +170,14 @@ uint32_t parse_time(unsigned line, const char *what, const char *string, uint32_
 
 uint32_t parse_rate(unsigned line, const char *what, const char *string)
 {
-	static const struct unit units[] = {{"Hz", 1}, {"kHz", 1000}};
+	static const struct unit units[] = { { "Hz", 1 }, { "kHz", 1000 } };
 	uint64_t value = parse_quantity(line, what, string, "rate", "1 kHz", units, LENGTH(units));
 
 	if (value < 1 || value > SECOND / CONFIG_FRAME_MIN_US)
 		fail(line, "%s: %s is not within 1 Hz to %u kHz", what, string, SECOND / CONFIG_FRAME_MIN_US / 1000);
 	if (SECOND % value != 0)
-		fail(line, "%s: %s is a period of %.3f us; it must be whole microseconds", what, string, SECOND / (double)value);
+		fail(line, "%s: %s is a period of %.3f us; it must be whole microseconds", what, string,
+		     SECOND / (double)value);
 	return (uint32_t)(SECOND / value);
 }
 
@@ -201,7 +207,7 @@ unsigned parse_name(unsigned line, const char *what, const char *string, const c
 
 bool parse_truth(unsigned line, const char *what, const char *string)
 {
-	static const char *const names[] = {"false", "true"};
+	static const char *const names[] = { "false", "true" };
 
 	return string != NULL && parse_name(line, what, string, names, LENGTH(names)) == 1;
 }
