@@ -115,6 +115,7 @@ help:
 
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk
+include tests/noacpi/noacpi.mk
 include tests/host/host.mk
 
 TEST_CONFIGS := config/demo.yaml $(wildcard tests/system/*.yaml)
@@ -124,3 +125,13 @@ test-images: $(BUILD)/mkconfig guest selfcheck
 	@set -e; for c in $(TEST_CONFIGS); do $(MAKE) --no-print-directory CONFIG=$$c image; done
 doctor: selfcheck
 	@tools/doctor
+
+# Figures: a line each, status 1 if one is over its limit. docs/figures.md says how they are got.
+.PHONY: size bench
+size:
+	$(MAKE) --no-print-directory CONFIG=config/reference.yaml image
+	tools/size $(BUILD)/reference
+BENCH_IMAGES := bench bench_hostile latency
+bench: $(BUILD)/guest/rtload.efi
+	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
+	tools/bench --plot $(BUILD)/latency.svg

@@ -93,7 +93,8 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 		const struct config_partition *p = &c->partitions[i];
 		if (p->vcpu_count == 0 || p->vcpu_count > c->cpu_count || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
-		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX)
+		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX ||
+		    p->msr_count == 0) /* the look-up's hint begins at entry 0 */
 			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;

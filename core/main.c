@@ -39,6 +39,8 @@ void core_main(struct handoff *from_loader)
 	console_init();
 	print("Bulkhead, configuration %s: %u partitions on %u CPUs; core at %lx, %lu KiB\n", config.name,
 	      (uint32_t)CONFIG_PARTITIONS, (uint32_t)CONFIG_CPUS, handoff.core_hpa, handoff.core_size >> 10);
+	print("loader: %lu ticks, of these %lu for reading files\n", handoff.tsc_handoff - handoff.tsc_loader_start,
+	      handoff.ticks_files);
 	check_configuration();
 	cpus_enumerate();
 	cpus_start();
@@ -63,9 +65,14 @@ void cpu_run(uint32_t index)
 	}
 	if (mine->partition == CONFIG_NONE)
 		cpu_sleep();
+	if (mine->vcpu != 0) { /* would wait for its SIPI: until that is there, it must not run what is not loaded yet */
+		print("%s: vCPU %u stays off: a partition runs on one vCPU\n", config.partitions[mine->partition].name,
+		      mine->vcpu);
+		cpu_sleep();
+	}
 	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
 	vcpu_init(vcpu, mine->partition, mine->vcpu);
-	if (mine->vcpu == 0 && !partition_load(mine->partition))
+	if (!partition_load(mine->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
 	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, mine->vcpu,
 	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);

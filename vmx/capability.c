@@ -66,7 +66,7 @@ static const struct capability table[] = {
 	NICE(EPT, EPT_CAP_1G_PAGES),
 };
 #define LINES (sizeof table / sizeof table[0])
-_Static_assert(LINES <= VMX_CAPABILITY_LINES, "one bit a line");
+_Static_assert(LINES < VMX_CAPABILITY_LINES, "one bit a line, the last is IA32_FEATURE_CONTROL's");
 
 static uint64_t allowed_1(uint32_t msr)
 {

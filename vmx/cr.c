@@ -6,6 +6,7 @@
 #include "cr.h"
 
 #include "core/core.h"
+#include "core/lib.h"
 #include "core/window.h"
 #include "core/x86.h"
 #include "exit.h"
@@ -24,21 +25,18 @@ static int load_pdptes(struct vcpu *vcpu)
 	const uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0u;
 	uint64_t bytes;
 	const uint64_t hpa = partition_translate(vcpu->partition_index, cr3, &bytes);
-	const uint64_t *pdpte;
-	int right = 1;
+	uint64_t pdpte[4];
 
-	if (bytes < 4 * sizeof *pdpte)
+	if (bytes < sizeof pdpte)
 		return 0;
-	pdpte = (const uint64_t *)window(0, hpa);
-	for (uint32_t i = 0; i < 4; i++) {
-		const uint64_t value = pdpte[i];
-
-		if (value & 1 && value & PDPTE_RESERVED)
-			right = 0;
-		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, value);
-	}
+	memcpy(pdpte, window(0, hpa), sizeof pdpte); /* another CPU of the partition may write to them */
 	window_close();
-	return right;
+	for (uint32_t i = 0; i < 4; i++)
+		if (pdpte[i] & 1 && pdpte[i] & PDPTE_RESERVED)
+			return 0;
+	for (uint32_t i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+	return 1;
 }
 
 /* Paging switched on or off in an emulated write: long mode follows (SDM Vol. 3A, 10.8.5). */
@@ -57,13 +55,18 @@ static int switch_paging(struct vcpu *vcpu, uint64_t new)
 	return 1;
 }
 
+static int in_64_bit_mode(void)
+{
+	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread(VMCS_GUEST_CS_ACCESS) & ACCESS_L;
+}
+
 static void write_guest_cr0(struct vcpu *vcpu, uint64_t new)
 {
 	const uint64_t old = vmread(VMCS_GUEST_CR0);
 
 	if (new >> 32 || (new & CR0_PG && !(new & CR0_PE)) || (new & CR0_NW && !(new & CR0_CD)))
 		goto fault;
-	if (!(new & CR0_PG) && vmread(VMCS_GUEST_CR4) & CR4_PCIDE)
+	if (!(new & CR0_PG) && (vmread(VMCS_GUEST_CR4) & CR4_PCIDE || in_64_bit_mode()))
 		goto fault;
 	if ((new ^ old) & CR0_PG && !switch_paging(vcpu, new))
 		goto fault;

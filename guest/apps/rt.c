@@ -5,6 +5,7 @@
  *   rt       a line every 1000 periods, the result after RT_PERIODS, and on for ever
  *   rtbench  (RT_BENCH) silent for RT_PERIODS, result, histogram, end
  *   rtspin   (RT_BENCH, RT_SPIN) the same, waiting in a loop and not in HLT
+ *   rtload   (RT_BENCH, RT_DELAY_MS) the same, but on Bulkhead it begins late, when the other partitions are at work
  *
  * Latency is from the deadline to the handler's first RDTSC. The line is written in pieces, one hypercall a period, so
  * that the console never makes the task late.
@@ -20,6 +21,10 @@
 #endif
 #ifndef RT_SPIN
 #define RT_SPIN 0
+#endif
+
+#ifndef RT_DELAY_MS
+#define RT_DELAY_MS 0u
 #endif
 
 #define HZ 1000u
@@ -165,6 +170,12 @@ static _Noreturn void demo(void)
 	}
 }
 
+static void wait_ms(uint64_t ms, uint64_t khz)
+{
+	for (uint64_t end = rdtsc() + ms * khz; rdtsc() < end;)
+		pause();
+}
+
 int main(const struct kit_info *info)
 {
 	uint64_t khz = kit_tsc_khz();
@@ -174,10 +185,13 @@ int main(const struct kit_info *info)
 	}
 	period = khz * 1000 / HZ;
 	kit_printf("rt: %s, %u Hz, TSC %lu kHz, %u periods measured\n", info->name, HZ, khz, RT_PERIODS);
-	for (uint64_t end = rdtsc() + SETTLE_MS * khz; rdtsc() < end;)
-		pause();
+	wait_ms(SETTLE_MS, khz);
 	if (!RT_BENCH)
 		demo();
+	if (kit_on_bulkhead())
+		wait_ms(RT_DELAY_MS, khz);
+	kit_printf("BEGIN rt\n");
+	wait_ms(SETTLE_MS, khz);
 	bench();
 	return 0;
 }

@@ -110,6 +110,7 @@ static void good(struct table *t)
 	X(many_segments, RULE_COUNT, 0, NONE, NONE, p->segment_count = CONFIG_MAX_SEGMENTS + 1) \
 	X(no_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 0) \
 	X(many_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 256) \
+	X(no_msr, RULE_COUNT, 0, NONE, NONE, p->msr_count = 0) \
 	X(name_empty, RULE_NAME, 0, NONE, NONE, p->name = "") \
 	X(name_letter, RULE_NAME, 0, NONE, NONE, p->name = "One") \
 	X(name_slash, RULE_NAME, 0, NONE, NONE, p->name = "a/b") \

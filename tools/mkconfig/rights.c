@@ -96,25 +96,51 @@ static const struct msr_default {
 	{0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp"},
 };
 
+/* What a Linux kernel tries, and can do without: 0 says no more than a #GP would, and a plain boot reports nothing forbidden. */
+static const struct msr_default linux_msrs[] = {
+	{0x34, 0x34, "SMI_COUNT", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0xce, 0xce, "PLATFORM_INFO", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0x140, 0x140, "MISC_FEATURES_ENABLES", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
+	{0x64e, 0x64e, "PPERF", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0xc0011029, 0xc0011029, "AMD's DE_CFG", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+};
+
 #define ACPI_SLEEP_PORT 0x600u
 #define ACPI_STATUS_PORT 0x601u
 #define ACPI_RESET_PORT 0x604u
 #define GUEST_UART_PORT 0x3f8u
 
-/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl). */
+/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl), and what it probes at each boot: clock,
+ * further UARTs, interrupt trigger modes (ELCR), PCI configuration (but for the reset register between). */
 static const struct config_port linux_ports[] = {
+	{0x70, 0x71, PORT_NONE},
+	{0x2e8, 0x2ef, PORT_NONE},
+	{0x2f8, 0x2ff, PORT_NONE},
+	{0x3e8, 0x3ef, PORT_NONE},
+	{0x4d0, 0x4d1, PORT_NONE},
+	{0xcf8, 0xcf8, PORT_NONE},
+	{0xcfa, 0xcff, PORT_NONE},
 	{GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART},
 	{ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP},
 	{ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE},
 	{ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET},
 };
 
+static const struct msr_default *default_of(const struct msr_default *list, size_t count, uint32_t first, uint32_t last)
+{
+	for (size_t i = 0; i < count; i++)
+		if (first >= list[i].first && last <= list[i].last)
+			return &list[i];
+	return NULL;
+}
+
 const char *msr_name(uint32_t first, uint32_t last)
 {
-	for (size_t i = 0; i < LENGTH(msr_defaults); i++)
-		if (first >= msr_defaults[i].first && last <= msr_defaults[i].last)
-			return msr_defaults[i].name;
-	return NULL;
+	const struct msr_default *d = default_of(msr_defaults, LENGTH(msr_defaults), first, last);
+
+	if (d == NULL)
+		d = default_of(linux_msrs, LENGTH(linux_msrs), first, last);
+	return d == NULL ? NULL : d->name;
 }
 
 /* A rule over a run of MSRs or ports, on its way into the tables. */
@@ -196,6 +222,13 @@ static struct rule msr_rule(unsigned partition, unsigned index, const struct in_
 	return rule;
 }
 
+static void push_defaults(struct rules *rules, const struct plan_partition *x, const struct msr_default *list, size_t count)
+{
+	for (const struct msr_default *d = list; d < list + count; d++)
+		if (d->feature == NULL || feature_shown(x, d->feature))
+			push(rules, (struct rule){d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT});
+}
+
 static void build_msrs(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
@@ -203,11 +236,9 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 	struct rules rules = {.what = "msrs"};
 	unsigned shadow = 0;
 
-	for (size_t i = 0; i < LENGTH(msr_defaults); i++) {
-		const struct msr_default *d = &msr_defaults[i];
-		if (d->feature == NULL || feature_shown(x, d->feature))
-			push(&rules, (struct rule){d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT});
-	}
+	push_defaults(&rules, x, msr_defaults, LENGTH(msr_defaults));
+	if (x->in->boot->linux != NULL)
+		push_defaults(&rules, x, linux_msrs, LENGTH(linux_msrs));
 	for (unsigned i = 0; i < x->in->msrs_count; i++)
 		lay_over(&rules, msr_rule(partition, i, &x->in->msrs[i]), partition);
 	qsort(rules.list, rules.count, sizeof *rules.list, by_first);
