@@ -121,19 +121,19 @@ def test_payload_corrupted(machine, tmp_path, at):
 
 # ---- configuration -----------------------------------------------------------------------------------------------------
 
-WRITE_EXECUTE = ".rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC"
+ALL_RIGHTS = ".rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC"
 
 
 @pytest.mark.time_limit(150)
 @pytest.mark.parametrize("old,new,text", [
-    (WRITE_EXECUTE, ".rights = RIGHT_WRITE", "rights"),
-    (".gpa = 0x10000}", ".gpa = 0xff000}", "map"),
-    (".version = CONFIG_VERSION", ".version = CONFIG_VERSION + 1", "version"),
-])
+    (ALL_RIGHTS, ".rights = RIGHT_WRITE", "a map's rights lack read, or write and execute a shared memory"),
+    (".gpa = 0x10000}", ".gpa = 0xff000}", "a payload segment lies outside the payload or outside the partition's memory"),
+    (".version = CONFIG_VERSION", ".version = CONFIG_VERSION + 1", "the tables are of another version than this build"),
+], ids=["rights", "segment", "version"])
 def test_loader_refuses_bad_tables(machine, tmp_path, old, new, text):
     message = refused(machine, "boot", efi=image.rebuilt("hello", tmp_path, old, new))
-    assert message.startswith("the configuration breaks a rule: ") and "rebuild the image" in message
-    assert text in message
+    assert message.startswith(f"the configuration breaks a rule: {text} (partition ")
+    assert message.endswith("; rebuild the image with tables from tools/mkconfig")
 
 
 @pytest.mark.time_limit(90)
@@ -141,7 +141,7 @@ def test_core_refuses_bad_tables(machine, tmp_path):
     """The loader's tables are right and the core's are not: config_validate() runs a second time there."""
     address = image.symbols("hello")["config"] + 4
     message = refused(machine, "core", efi=image.patched("hello", tmp_path / "bad.efi", address, b"\x02"))
-    assert message.startswith("configuration: ") and "version" in message
+    assert message.startswith("configuration: the tables are of another version than this build (partition ")
 
 
 # ---- ACPI ----------------------------------------------------------------------------------------------------------------
@@ -161,19 +161,15 @@ def test_no_acpi(machine, tmp_path):
 @pytest.mark.time_limit(90)
 @pytest.mark.parametrize("damage,message", [
     ("RSDP 0008 01 -", r"ACPI root: table RSDP at \w+, offset 8: has a wrong checksum"),
-    ("RSDP 0020 01 -", r"ACPI root: table RSDP at \w+, offset 32: has a wrong checksum"),
-    ("RSDP 0000 01 -", r"ACPI root: table RSDP at \w+, offset 0: has a wrong signature"),
-    ("RSDP 0015 80 -", r"ACPI root: table RSDP at \w+, offset 20: has a wrong length"),
     ("XSDT 0009 01 -", r"ACPI root: table XSDT at \w+, offset 9: has a wrong checksum"),
-    ("XSDT 0000 01 -", r"ACPI root: table XSDT at \w+, offset 0: has a wrong signature"),
     ("XSDT 0006 ff -", r"ACPI root: table XSDT at \w+, offset 4: has a wrong length"),
     ("APIC 0009 01 -", r"CPUs: table APIC at \w+, offset 9: has a wrong checksum"),
-    ("APIC 0007 ff -", r"CPUs: table APIC at \w+, offset 4: has a wrong length"),
     ("APIC 002d 08 +", r"CPUs: table APIC at \w+, offset 44: has a wrong length"),
     ("APIC 0000 01 +", r"CPUs: table APIC at \w+, offset 0: is missing"),
     ("APIC 0030 01 +", r"CPUs: table APIC at \w+, offset 44: is missing"),
 ])
 def test_acpi_damaged(machine, tmp_path, damage, message):
+    """A choice, on a real firmware's tables; tests/host/test_acpi.c has every way."""
     assert re.fullmatch(message, damaged(machine, tmp_path, damage + "\n"))
 
 

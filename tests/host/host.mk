@@ -40,6 +40,7 @@ host-tests: $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
 	echo "host tests: $(words $(HOST_TESTS)) programs, $$passed tests passed"; \
 	[ -z "$$bad" ] || echo "FAILED:$$bad: see $(HOST_BUILD)/test_NAME.log"; \
 	[ -z "$$bad" ]
+	@$(MAKE) --no-print-directory fuzz-short
 
 $(HOST_BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -360,7 +360,7 @@ static void map_cpu(void)
 }
 
 const struct config_port seam_ports[6] = {
-	{ .first = 0x60, .last = 0x6f, .kind = PORT_PASS },     { .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART },
+	{ .first = 0x300, .last = 0x30f, .kind = PORT_PASS },   { .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART },
 	{ .first = 0x600, .last = 0x600, .kind = PORT_SLEEP },  { .first = 0x601, .last = 0x601, .kind = PORT_NONE },
 	{ .first = 0x604, .last = 0x604, .kind = PORT_RESET },  { .first = 0x7ffb, .last = 0x8004, .kind = PORT_PASS },
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A vCPU as vcpu_init() sets it up, on several CPU models: the VM-entry auditor finds no broken rule, and finds
- * the right one when something is taken away. With it, the capability table and IA32_FEATURE_CONTROL.
+ * the right one when something is taken away.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "core/core.h"
-#include "vmx/capability.h"
 
 static void call_init(void *vcpu)
 {
@@ -26,11 +25,6 @@ static void call_run(void *vcpu)
 static void call_stop(void *vcpu)
 {
 	vcpu_stop(vcpu, "a reason");
-}
-
-static void call_vmx_on(void *region)
-{
-	vmx_on(region, cpu_phys(region));
 }
 
 static const char *audit(void)
@@ -198,95 +192,6 @@ static void test_a_missing_control_panics(void **state)
 	}
 }
 
-/* missing[0]: must have, missing[1]: nice to have. */
-static void call_missing(void *missing)
-{
-	vmx_check_capabilities(missing, (uint64_t *)missing + 1);
-}
-
-static uint64_t *const words[] = { &seam.model.caps.basic, &seam.model.caps.pin, &seam.model.caps.proc,
-	                           &seam.model.caps.proc2, &seam.model.caps.exit, &seam.model.caps.entry,
-	                           &seam.model.caps.ept_vpid };
-
-/* A line is missing if, and only if, its own bit is: found by clearing every bit of every word, one at a time. */
-static void test_capabilities(void **state)
-{
-	uint64_t missing[2], seen = 0;
-
-	(void)state;
-	for (uint32_t i = 0; i < SEAM_MODELS; i++) {
-		seam_reset(&seam_models[i]);
-		vmx_check_capabilities(&missing[0], &missing[1]);
-		assert_int_equal(missing[0], 0);
-		assert_int_equal(missing[1] != 0, i == 0); /* Ivy Bridge lacks some that are only better */
-	}
-	for (uint32_t word = 0; word < 7; word++)
-		for (uint32_t bit = 0; bit < 64; bit++) {
-			uint64_t all;
-
-			seam_reset(&seam_models[1]);
-			*words[word] &= ~(1ull << bit);
-			vmx_check_capabilities(&missing[0], &missing[1]);
-			all = missing[0] | missing[1];
-			for (uint32_t line = 0; line < VMX_CAPABILITY_LINES; line++)
-				if (all >> line & 1)
-					assert_non_null(strstr(vmx_capability_name(line), " "));
-			if (__builtin_popcountll(all) == 1)
-				seen |= all;
-		}
-	assert_in_range(__builtin_popcountll(seen), 25, 64);
-}
-
-/* Without VMX its MSRs do not exist: to read one would be a #GP. */
-static void test_no_vmx(void **state)
-{
-	uint64_t missing[2];
-
-	(void)state;
-	seam_reset(&seam_models[1]);
-	seam.model.c1_ecx &= ~(1u << 5);
-	assert_int_equal(seam_run(call_missing, missing), END_RETURNED);
-	assert_true(missing[0] & 1);
-	assert_non_null(strstr(vmx_capability_name(0), "VMX"));
-}
-
-/* The lock states of IA32_FEATURE_CONTROL, which no emulator shows. */
-static void test_feature_control(void **state)
-{
-	(void)state;
-	for (uint64_t value = 0; value < 8; value++) {
-		const int locked = value & 1, on = value >> 2 & 1;
-		const enum feature_control expected = !locked ? FEATURE_CONTROL_UNLOCKED :
-		                                      on     ? FEATURE_CONTROL_READY :
-		                                               FEATURE_CONTROL_LOCKED_OFF;
-
-		assert_int_equal(vmx_feature_control(value), expected);
-		seam_reset(&seam_models[0]);
-		seam.feature_control = value;
-		seam.cr4 &= ~CR4_VMXE;
-		assert_int_equal(seam_run(call_vmx_on, this_cpu->vmxon_region),
-		                 expected == FEATURE_CONTROL_LOCKED_OFF ? END_PANIC : END_RETURNED);
-		assert_int_equal(seam.vmxon_count, 1);
-		if (expected == FEATURE_CONTROL_UNLOCKED)
-			assert_int_equal(seam.feature_control, value | 5);
-		assert_true(seam.cr4 & CR4_VMXE);
-		assert_int_equal(*(uint32_t *)this_cpu->vmxon_region, 0x10);
-	}
-}
-
-static void test_itlb_multihit(void **state)
-{
-	(void)state;
-	seam_reset(&seam_models[0]); /* no IA32_ARCH_CAPABILITIES: it may have it */
-	assert_true(vmx_itlb_multihit());
-	seam_reset(&seam_models[1]);
-	assert_true(vmx_itlb_multihit());
-	seam_reset(&seam_models[2]);
-	assert_false(vmx_itlb_multihit());
-	assert_false((seam_reset(&seam_models[0]), vmx_ept_1g()));
-	assert_true((seam_reset(&seam_models[1]), vmx_ept_1g()));
-}
-
 static void test_run_and_stop(void **state)
 {
 	struct vcpu *vcpu = seam_start(&seam_models[0], 0);
@@ -313,10 +218,6 @@ int main(void)
 		cmocka_unit_test(test_mutations_are_named),
 		cmocka_unit_test(test_a_missing_write_is_found),
 		cmocka_unit_test(test_a_missing_control_panics),
-		cmocka_unit_test(test_capabilities),
-		cmocka_unit_test(test_no_vmx),
-		cmocka_unit_test(test_feature_control),
-		cmocka_unit_test(test_itlb_multihit),
 		cmocka_unit_test(test_run_and_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
