@@ -132,9 +132,30 @@ doctor: selfcheck
 
 # Source checks (tools/check), about a minute; then the fuzz targets, SECONDS=n each.
 .PHONY: check fuzz
-check: image $(SEAM)/config.c host-tests
+check: image
 	tools/check $(OBJDIR)
 fuzz: $(if $(CLANG),fuzz-guided,fuzz-random)
+
+# Two emulators at once on two cores: a machine of several CPUs has one thread. Each test has a time limit of its own.
+.PHONY: test test-long
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
+PYTEST := $(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadgroup
+test:
+	tools/setup
+	tools/doctor
+	$(MAKE) --no-print-directory test-images $(BUILD)/mkconfig-sanitized
+	status=0; \
+	$(MAKE) --no-print-directory host-tests >$(BUILD)/test-host.log 2>&1 || { cat $(BUILD)/test-host.log; status=1; }; \
+	$(PYTEST) --durations=5 --junitxml=$(BUILD)/tests.xml || status=1; \
+	grep -h -E '^host tests:|^FAILED' $(BUILD)/test-host.log; \
+	sed -n 's/.*<testsuite .*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)" time="\([0-9]*\).*/system tests: \4, of which failed \2, in error \1, skipped \3; \5 s/p' $(BUILD)/tests.xml; \
+	exit $$status
+test-long:
+	tools/setup
+	tools/doctor
+	for c in config/demo.yaml tests/system/linux_four.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	rm -rf $(BUILD)/long
+	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 
 # ACCEL=kvm: in QEMU, with nested VMX. MODEL=NAME: another CPU model of Bochs.
 .PHONY: run

@@ -29,7 +29,7 @@
 #define WINDOW_BASE 0xffffffffa0000000ull
 #define WINDOW_SIZE (4ull << 20)
 
-#define CORE_MAGIC 0x45524f434b4c5542ull /* "BULKCORE" */
+#define CORE_MAGIC 0x45524f434b4c5542ull    /* "BULKCORE" */
 #define HANDOFF_MAGIC 0x46464f444e414842ull /* "BHANDOFF" */
 #define HANDOFF_VERSION 1u
 
@@ -49,12 +49,12 @@ struct core_section {
 #define SECTION_BOOT_CPU 1u
 
 enum core_section_id {
-	SECTION_TEXT,    /* R X */
-	SECTION_RODATA,  /* R, begins with nothing of note; the header is in SECTION_TEXT's first bytes */
-	SECTION_DATA,    /* R W, initialised and zeroed data shared by all CPUs, handoff included */
-	SECTION_EPT,     /* R W, boot CPU only: second-level page tables */
-	SECTION_TABLES,  /* not mapped at CORE_BASE but for the window PD pages, see below */
-	SECTION_PERCPU,  /* not mapped at CORE_BASE: cpu_count blocks of percpu_stride bytes */
+	SECTION_TEXT,   /* R X */
+	SECTION_RODATA, /* R, begins with nothing of note; the header is in SECTION_TEXT's first bytes */
+	SECTION_DATA,   /* R W, initialised and zeroed data shared by all CPUs, handoff included */
+	SECTION_EPT,    /* R W, boot CPU only: second-level page tables */
+	SECTION_TABLES, /* not mapped at CORE_BASE but for the window PD pages, see below */
+	SECTION_PERCPU, /* not mapped at CORE_BASE: cpu_count blocks of percpu_stride bytes */
 	SECTION_COUNT
 };
 
@@ -68,10 +68,10 @@ struct core_header {
 	uint64_t magic;
 	uint32_t version; /* HANDOFF_VERSION */
 	uint32_t header_size;
-	uint64_t entry;        /* virtual */
-	uint64_t total_size;   /* of the run */
-	uint64_t image_size;   /* bytes of the flat image that are copied */
-	uint64_t handoff;      /* virtual address of the struct handoff to fill */
+	uint64_t entry;      /* virtual */
+	uint64_t total_size; /* of the run */
+	uint64_t image_size; /* bytes of the flat image that are copied */
+	uint64_t handoff;    /* virtual address of the struct handoff to fill */
 	struct core_section section[SECTION_COUNT];
 	uint32_t cpu_count;
 	uint32_t percpu_stride;
@@ -99,17 +99,17 @@ struct handoff {
 	uint32_t size; /* of this structure */
 	uint64_t core_hpa;
 	uint64_t core_size;
-	uint64_t rsdp;        /* physical address of the ACPI root pointer (2.0 preferred) */
-	uint64_t trampoline;  /* physical address of the two pages, below 1 MiB */
+	uint64_t rsdp;       /* physical address of the ACPI root pointer (2.0 preferred) */
+	uint64_t trampoline; /* physical address of the two pages, below 1 MiB */
 	uint64_t transition_cr3;
 	uint64_t cpu_cr3[CONFIG_CPUS];
-	struct handoff_memory memory[CONFIG_MEMORIES];     /* index as config.memories */
-	struct handoff_memory payload[CONFIG_PARTITIONS];  /* index as config.partitions */
-	uint64_t tsc_loader_start; /* TSC at the loader's first instructions */
-	uint64_t tsc_handoff;      /* TSC just before the jump */
-	uint64_t ticks_files;      /* of the time between: reading the payload files */
-	uint64_t ram_bytes;        /* usable memory the firmware reported */
-	uint64_t firmware_memory_end; /* end of the highest range in the firmware's map */
+	struct handoff_memory memory[CONFIG_MEMORIES];    /* index as config.memories */
+	struct handoff_memory payload[CONFIG_PARTITIONS]; /* index as config.partitions */
+	uint64_t tsc_loader_start;                        /* TSC at the loader's first instructions */
+	uint64_t tsc_handoff;                             /* TSC just before the jump */
+	uint64_t ticks_files;                             /* of the time between: reading the payload files */
+	uint64_t ram_bytes;                               /* usable memory the firmware reported */
+	uint64_t firmware_memory_end;                     /* end of the highest range in the firmware's map */
 };
 
 #endif

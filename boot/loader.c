@@ -48,7 +48,8 @@ static void check_config(void)
 
 	if (config_validate(&config, &fault) != RULE_OK)
 		stop("the configuration breaks a rule: %s (partition %s, entry %lu, other entry %lu; %lu is none); "
-		     "rebuild the image with tables from tools/mkconfig", config_rule_text(fault.rule),
+		     "rebuild the image with tables from tools/mkconfig",
+		     config_rule_text(fault.rule),
 		     fault.partition < config.partition_count ? config.partitions[fault.partition].name : "none",
 		     (uint64_t)fault.index, (uint64_t)fault.other, (uint64_t)CONFIG_NONE);
 	if (config.cpu_count != CONFIG_CPUS || config.memory_count != CONFIG_MEMORIES ||
@@ -118,7 +119,8 @@ static const struct core_header *check_core(void)
 		fault = "it has no header";
 	else if (h->version != HANDOFF_VERSION || h->header_size != HEADER_SIZE)
 		fault = "its header is of another version";
-	else if (h->total_size % PAGE_SIZE || h->image_size % 8 || h->image_size > size || h->image_size > h->total_size)
+	else if (h->total_size % PAGE_SIZE || h->image_size % 8 || h->image_size > size ||
+	         h->image_size > h->total_size)
 		fault = "its sizes are wrong";
 	else if (!sections_fit(h))
 		fault = "its sections are out of order, or writable and executable";
@@ -156,7 +158,8 @@ static void place_memories(struct handoff_memory *memory, int fixed)
 		struct place p = { "memory", m->name, m->size, m->align, PLACE_FLOOR, PLACE_ANYWHERE, EfiLoaderData };
 
 		if ((m->hpa != CONFIG_HPA_ANY) == fixed)
-			memory[i] = (struct handoff_memory){ fixed ? memory_place_at(&p, m->hpa) : memory_place(&p), m->size };
+			memory[i] = (struct handoff_memory){ fixed ? memory_place_at(&p, m->hpa) : memory_place(&p),
+				                             m->size };
 	}
 }
 
@@ -166,11 +169,11 @@ static void place_all(const struct core_header *core, struct handoff *h)
 {
 	place_memories(h->memory, 1);
 	h->core_size = core->total_size;
-	h->core_hpa = memory_place(&(struct place){ "the", "core", h->core_size, PAGE_SIZE, PLACE_FLOOR, PLACE_4G,
-	                                            EfiLoaderData });
+	h->core_hpa = memory_place(
+		&(struct place){ "the", "core", h->core_size, PAGE_SIZE, PLACE_FLOOR, PLACE_4G, EfiLoaderData });
 	/* as code: some firmware maps all other kinds execute-disabled */
-	h->trampoline = memory_place(&(struct place){ "the", "trampoline", 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, PLACE_640K,
-	                                              EfiLoaderCode });
+	h->trampoline = memory_place(
+		&(struct place){ "the", "trampoline", 2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, PLACE_640K, EfiLoaderCode });
 	place_memories(h->memory, 0);
 }
 

@@ -92,13 +92,13 @@ uint64_t memory_place(const struct place *p)
 
 	if (!at)
 		stop("too little memory: %s %s needs %lu KiB, aligned to %lu KiB, between 0x%lx and 0x%lx; the largest "
-		     "free run there has %lu KiB; give the machine more memory or the configuration less", p->kind, p->name,
-		     size >> 10, p->align >> 10, p->floor, p->end, largest >> 10);
+		     "free run there has %lu KiB; give the machine more memory or the configuration less",
+		     p->kind, p->name, size >> 10, p->align >> 10, p->floor, p->end, largest >> 10);
 	EFI_STATUS status = take(p, at);
 
 	if (EFI_ERROR(status))
-		stop("the firmware refuses %lu KiB of free memory at 0x%lx for %s %s (%s); update the firmware", size >> 10, at,
-		     p->kind, p->name, status_name(status));
+		stop("the firmware refuses %lu KiB of free memory at 0x%lx for %s %s (%s); update the firmware",
+		     size >> 10, at, p->kind, p->name, status_name(status));
 	return at;
 }
 
@@ -108,7 +108,8 @@ uint64_t memory_place_at(const struct place *p, uint64_t hpa)
 
 	if (EFI_ERROR(status))
 		stop("%s %s: the %lu KiB at 0x%lx that the configuration asks for are not free (%s); use another address or "
-		     "none, or a machine with more memory", p->kind, p->name, p->size >> 10, hpa, status_name(status));
+		     "none, or a machine with more memory",
+		     p->kind, p->name, p->size >> 10, hpa, status_name(status));
 	return hpa;
 }
 

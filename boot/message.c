@@ -8,7 +8,7 @@
 
 #include "boot/loader.h"
 
-#define LINE_END 320u /* characters; then end of line and a 0 */
+#define LINE_END 320u      /* characters; then end of line and a 0 */
 #define UART_TRIES 100000u /* some 100 ms: a character takes 87 us at 115200 baud */
 
 /* 16550 registers, as offsets from its base. */
@@ -162,7 +162,10 @@ void console_gone(void)
 
 const char *status_name(EFI_STATUS status)
 {
-	static const struct { EFI_STATUS status; char name[24]; } names[] = {
+	static const struct {
+		EFI_STATUS status;
+		char name[24];
+	} names[] = {
 		{ EFI_LOAD_ERROR, "load error" },
 		{ EFI_INVALID_PARAMETER, "invalid parameter" },
 		{ EFI_UNSUPPORTED, "unsupported" },

@@ -58,7 +58,7 @@ struct config_map {
 struct config_segment {
 	uint64_t offset; /* into the payload file */
 	uint64_t size;
-	uint64_t gpa;    /* lies wholly inside the partition's maps */
+	uint64_t gpa; /* lies wholly inside the partition's maps */
 };
 
 /* The file on the boot volume that holds a partition's initial memory contents. */
@@ -101,12 +101,12 @@ struct config_cpuid_index {
 
 /* What an access to an MSR does. Unlisted MSRs: #GP(0) in the guest, counted. */
 enum config_msr_kind {
-	MSR_DENY,    /* #GP(0) */
-	MSR_PASS,    /* straight to the hardware, no exit (bitmap bit clear) */
-	MSR_VALUE,   /* reads `value`; a write is dropped */
-	MSR_SHADOW,  /* a per-vCPU word, first `value`; a write may change only bits of `mask`,
+	MSR_DENY,   /* #GP(0) */
+	MSR_PASS,   /* straight to the hardware, no exit (bitmap bit clear) */
+	MSR_VALUE,  /* reads `value`; a write is dropped */
+	MSR_SHADOW, /* a per-vCPU word, first `value`; a write may change only bits of `mask`,
 	              * and the hardware never sees it */
-	MSR_REAL,    /* reads the hardware's value & mask | value; a write is dropped */
+	MSR_REAL,   /* reads the hardware's value & mask | value; a write is dropped */
 	/* handled by the core */
 	MSR_APIC_BASE, /* 1Bh: reads as enabled x2APIC; a write that changes anything: #GP */
 	MSR_APIC_ID,   /* 802h: virtual APIC ID */
@@ -199,8 +199,8 @@ struct config {
 	const struct config_memory *memories;
 	const struct config_partition *partitions;
 	uint16_t cpu_count, memory_count, partition_count;
-	uint16_t uart_port;  /* base of the 16550 that carries the consoles; 0: none */
-	uint16_t debug_port; /* a byte port that gets a copy of all console text (0xe9); 0: none */
+	uint16_t uart_port;    /* base of the 16550 that carries the consoles; 0: none */
+	uint16_t debug_port;   /* a byte port that gets a copy of all console text (0xe9); 0: none */
 	uint8_t itlb_multihit; /* enum config_itlb */
 };
 

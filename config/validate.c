@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The validator of configuration tables: see validate.h. One function a concern, called in an order
- * in which each may rely on what those before it have established.
- */
+/* The validator of configuration tables: see validate.h. One function a concern, called in an order
+ * in which each may rely on what those before it have established. */
 #include "validate.h"
 #include "../hypercall/abi.h"
 
@@ -20,11 +18,12 @@
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
-#define APIC_ID_LAST 254u /* 255 is the xAPIC broadcast */
-#define GDT_LIMIT_MIN 31u /* null, unused, 10h code, 18h data */
+#define APIC_ID_LAST 254u     /* 255 is the xAPIC broadcast */
+#define MSR_RANGE_MAX 0x2000u /* numbers in an entry: the core walks over them; a bitmap has as many */
+#define GDT_LIMIT_MIN 31u     /* null, unused, 10h code, 18h data */
 
-static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition,
-                                 unsigned index, unsigned other)
+static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition, unsigned index,
+                                 unsigned other)
 {
 	fault->rule = rule;
 	fault->partition = (uint16_t)partition;
@@ -93,8 +92,7 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 		const struct config_partition *p = &c->partitions[i];
 		if (p->vcpu_count == 0 || p->vcpu_count > c->cpu_count || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
-		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX ||
-		    p->msr_count == 0) /* the look-up's hint begins at entry 0 */
+		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX || p->msr_count == 0)
 			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
@@ -224,7 +222,8 @@ static enum config_rule check_start(const struct config_partition *p, unsigned p
 
 	for (unsigned i = 0; i < p->segment_count; i++) {
 		const struct config_segment *s = &p->segments[i];
-		if (s->size == 0 || !within(s->offset, s->size, p->payload.size) || !mapped(p, s->gpa, s->size, RIGHT_WRITE))
+		if (!s->size || !within(s->offset, s->size, p->payload.size) ||
+		    !mapped(p, s->gpa, s->size, RIGHT_WRITE))
 			return fault_at(fault, RULE_SEGMENT, partition, i, CONFIG_NONE);
 	}
 	/* RSP 0: the guest sets its own. The CPU sets accessed bits in the tables and in the descriptors. */
@@ -242,7 +241,7 @@ static enum config_rule check_cpuid_range(const struct config_partition *p, unsi
 {
 	for (unsigned i = 0; i < count; i++) {
 		const struct config_cpuid_index *x = &index[i];
-		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > 1 || (x->any_subleaf && x->count != 1))
+		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > (x->count == 1))
 			return fault_at(fault, RULE_CPUID, partition, i, CONFIG_NONE);
 		for (unsigned j = 0; j < x->count; j++)
 			if (p->cpuid[x->first + j].leaf != leaf + i || p->cpuid[x->first + j].subleaf != j)
@@ -258,7 +257,7 @@ static const struct {
 } hidden[] = {
 #define FEATURE_HIDDEN_0(...)
 #define FEATURE_HIDDEN_1(...)
-#define FEATURE_HIDDEN_2(leaf, subleaf, reg, bit) {leaf, subleaf, reg, bit},
+#define FEATURE_HIDDEN_2(leaf, subleaf, reg, bit) { leaf, subleaf, reg, bit },
 #define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) FEATURE_HIDDEN_##set(leaf, subleaf, reg, bit)
 #include "features.def"
 };
@@ -293,27 +292,27 @@ struct span {
  * other CPUs whatever they hold. A list of what is allowed, because what a future CPU adds must be refused.
  */
 static const struct span msr_write[] = {
-	{0x48, 0x49},             /* SPEC_CTRL, PRED_CMD */
-	{0xe1, 0xe1},             /* UMWAIT_CONTROL */
-	{0x10b, 0x10b},           /* FLUSH_CMD */
-	{0x174, 0x176},           /* SYSENTER */
-	{0x1a4, 0x1a4},           /* prefetcher control */
-	{0x277, 0x277},           /* PAT, loaded and saved by the VMCS */
-	{0x6e0, 0x6e0},           /* TSC_DEADLINE */
-	{0x808, 0x808},           /* x2APIC: TPR */
-	{0x80b, 0x80b},           /* EOI */
-	{0x828, 0x828},           /* ESR */
-	{0x832, 0x832},           /* LVT timer: it has no delivery mode, fixed only (SDM Vol. 3A, 11.5.1) */
-	{0x837, 0x838},           /* LVT error: likewise; timer initial count */
-	{0x83e, 0x83f},           /* timer divide, self IPI */
-	{0xc0000080, 0xc0000084}, /* EFER (loaded and saved by the VMCS), STAR, LSTAR, CSTAR, FMASK */
-	{0xc0000100, 0xc0000103}, /* FS, GS and kernel GS base, TSC_AUX */
+	{ 0x48, 0x49 },             /* SPEC_CTRL, PRED_CMD */
+	{ 0xe1, 0xe1 },             /* UMWAIT_CONTROL */
+	{ 0x10b, 0x10b },           /* FLUSH_CMD */
+	{ 0x174, 0x176 },           /* SYSENTER */
+	{ 0x1a4, 0x1a4 },           /* prefetcher control */
+	{ 0x277, 0x277 },           /* PAT, loaded and saved by the VMCS */
+	{ 0x6e0, 0x6e0 },           /* TSC_DEADLINE */
+	{ 0x808, 0x808 },           /* x2APIC: TPR */
+	{ 0x80b, 0x80b },           /* EOI */
+	{ 0x828, 0x828 },           /* ESR */
+	{ 0x832, 0x832 },           /* LVT timer: it has no delivery mode, fixed only (SDM Vol. 3A, 11.5.1) */
+	{ 0x837, 0x838 },           /* LVT error: likewise; timer initial count */
+	{ 0x83e, 0x83f },           /* timer divide, self IPI */
+	{ 0xc0000080, 0xc0000084 }, /* EFER (loaded and saved by the VMCS), STAR, LSTAR, CSTAR, FMASK */
+	{ 0xc0000100, 0xc0000103 }, /* FS, GS and kernel GS base, TSC_AUX */
 };
 
 /* What not even a direct read may reach: the core answers for these, or their values are the host's own affair. */
 static const struct span msr_no_read[] = {
-	{0x1b, 0x1b},   {0x3a, 0x3b},   {0x79, 0x79},   {0x9b, 0x9e},   {0x38d, 0x390}, {0x480, 0x4ff},
-	{0x802, 0x802}, {0x80d, 0x80d}, {0x830, 0x830}, {0xd90, 0xd90}, {0xda0, 0xda0},
+	{ 0x1b, 0x1b },   { 0x3a, 0x3b },   { 0x79, 0x79 },   { 0x9b, 0x9e },   { 0x38d, 0x390 }, { 0x480, 0x4ff },
+	{ 0x802, 0x802 }, { 0x80d, 0x80d }, { 0x830, 0x830 }, { 0xd90, 0xd90 }, { 0xda0, 0xda0 },
 };
 
 static bool touches(const struct span *list, size_t count, uint32_t first, uint32_t last)
@@ -360,7 +359,8 @@ static enum config_rule check_msrs(const struct config_partition *p, unsigned pa
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		bool both = m->read != MSR_DENY && m->write != MSR_DENY;
-		if (m->first > m->last || (i > 0 && m->first <= p->msrs[i - 1].last))
+		if (m->first > m->last || m->last - m->first >= MSR_RANGE_MAX ||
+		    (i > 0 && m->first <= p->msrs[i - 1].last))
 			return fault_at(fault, RULE_MSR, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
 		if (m->read >= MSR_KIND_COUNT || m->write >= MSR_KIND_COUNT ||
 		    (both && (m->read >= MSR_SHADOW || m->write >= MSR_SHADOW) && m->read != m->write) ||
@@ -385,11 +385,11 @@ static enum config_rule check_msrs(const struct config_partition *p, unsigned pa
 
 /* Ports through which a guest could reach the machine: never passed. The consoles' own ports come on top. */
 static const struct span port_host[] = {
-	{0x00, 0x1f},   {0x81, 0x8f},   {0xc0, 0xdf},   /* DMA controllers and their page registers */
-	{0x20, 0x21},   {0xa0, 0xa1},   {0x4d0, 0x4d1}, /* interrupt controllers */
-	{0x61, 0x61},   {0x70, 0x70},                   /* NMI sources and mask: NMI is the core's kick */
-	{0x64, 0x64},   {0x92, 0x92},                   /* reset lines, A20 */
-	{0xb2, 0xb3},   {0xcf8, 0xcff},                 /* SMI command; PCI configuration and reset control */
+	{ 0x00, 0x1f }, { 0x81, 0x8f },   { 0xc0, 0xdf },   /* DMA controllers and their page registers */
+	{ 0x20, 0x21 }, { 0xa0, 0xa1 },   { 0x4d0, 0x4d1 }, /* interrupt controllers */
+	{ 0x61, 0x61 }, { 0x70, 0x70 },                     /* NMI sources and mask: NMI is the core's kick */
+	{ 0x64, 0x64 }, { 0x92, 0x92 },                     /* reset lines, A20 */
+	{ 0xb2, 0xb3 }, { 0xcf8, 0xcff },                   /* SMI command; PCI configuration and reset control */
 };
 
 static bool host_port(const struct config *c, uint16_t first, uint16_t last)
@@ -422,7 +422,7 @@ static enum config_rule check_policy(const struct config_partition *p, unsigned 
 {
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
-		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* there is nothing to ignore: it would fault again */
+		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */
 		[ERROR_MSR] = ALLOW_END | ALLOW(ACTION_INJECT),
 		[ERROR_PORT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
 		[ERROR_INSTRUCTION] = ALLOW_END | ALLOW(ACTION_INJECT),
@@ -451,8 +451,8 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 {
 	if (c->magic != CONFIG_MAGIC || c->version != CONFIG_VERSION)
 		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
-	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
-	    check_maps(c, fault) != RULE_OK || check_cpus(c, fault) != RULE_OK)
+	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK ||
+	    check_memories(c, fault) != RULE_OK || check_maps(c, fault) != RULE_OK || check_cpus(c, fault) != RULE_OK)
 		return fault->rule;
 	if (!console_valid(c))
 		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);

@@ -11,31 +11,31 @@
 /* One rule a table can break. config_rule_text() says it in a sentence. */
 enum config_rule {
 	RULE_OK = 0,
-	RULE_MAGIC,          /* magic or version is not this build's */
-	RULE_COUNT,          /* a count is 0 or above its limit */
-	RULE_NAME,           /* a name is empty, too long, not [a-z0-9_-], or used twice */
-	RULE_MEMORY_SIZE,    /* 0, not a multiple of 4 KiB, or above 2^46 */
-	RULE_MEMORY_PLACE,   /* fixed address not aligned, beyond 2^46, or overlapping another fixed memory */
-	RULE_MEMORY_OWNER,   /* owner does not exist, or a private memory is mapped by another partition, or a memory nobody maps */
-	RULE_MAP_RANGE,      /* map outside its memory, not aligned, or empty */
-	RULE_MAP_OVERLAP,    /* two maps of a partition overlap in guest-physical space */
-	RULE_MAP_RIGHTS,     /* no read right (EPT: write without read is a misconfiguration), unknown bits,
+	RULE_MAGIC,        /* magic or version is not this build's */
+	RULE_COUNT,        /* a count is 0 or above its limit */
+	RULE_NAME,         /* a name is empty, too long, not [a-z0-9_-], or used twice */
+	RULE_MEMORY_SIZE,  /* 0, not a multiple of 4 KiB, or above 2^46 */
+	RULE_MEMORY_PLACE, /* fixed address not aligned, beyond 2^46, or overlapping another fixed memory */
+	RULE_MEMORY_OWNER, /* owner does not exist, or a private memory is mapped by another partition, or a memory nobody maps */
+	RULE_MAP_RANGE,    /* map outside its memory, not aligned, or empty */
+	RULE_MAP_OVERLAP,  /* two maps of a partition overlap in guest-physical space */
+	RULE_MAP_RIGHTS,   /* no read right (EPT: write without read is a misconfiguration), unknown bits,
 	                      * or write and execute on a shared memory */
-	RULE_MAP_ALIAS,      /* the same bytes of a private memory are mapped twice */
-	RULE_CPU_OWNER,      /* cpus[] and vcpus[] disagree, or a CPU is owned twice */
-	RULE_APIC_ID,        /* virtual APIC ID used twice, or above 254 */
-	RULE_SEGMENT,        /* segment outside the payload or outside the maps */
-	RULE_ENTRY,          /* entry address, stack, CR3 or GDT outside the maps, CR3 not aligned, GDT too short */
-	RULE_CPUID,          /* cpuid index outside the array, or entries that do not agree with the index */
-	RULE_CPUID_HIDDEN,   /* a feature that must never be shown is shown (features.def, set 2) */
-	RULE_MSR,            /* MSR list unsorted or overlapping, unknown kind, or read and write kinds that do not go together */
-	RULE_MSR_HOST,       /* an MSR that belongs to the host is passed through (10h and 3Bh write, 1Bh, 3Ah, 79h, 830h,
+	RULE_MAP_ALIAS,    /* the same bytes of a private memory are mapped twice */
+	RULE_CPU_OWNER,    /* cpus[] and vcpus[] disagree, or a CPU is owned twice */
+	RULE_APIC_ID,      /* virtual APIC ID used twice, or above 254 */
+	RULE_SEGMENT,      /* segment outside the payload or outside the maps */
+	RULE_ENTRY,        /* entry address, stack, CR3 or GDT outside the maps, CR3 not aligned, GDT too short */
+	RULE_CPUID,        /* cpuid index outside the array, or entries that do not agree with the index */
+	RULE_CPUID_HIDDEN, /* a feature that must never be shown is shown (features.def, set 2) */
+	RULE_MSR, /* MSR list unsorted or overlapping, unknown kind, or read and write kinds that do not go together */
+	RULE_MSR_HOST,  /* an MSR that belongs to the host is passed through (10h and 3Bh write, 1Bh, 3Ah, 79h, 830h,
 	                      * 82Fh, 833h to 836h write, 38Dh..., 480h to 4FFh, 0D90h...; see validate.c) */
-	RULE_PORT,           /* port list unsorted or overlapping, unknown kind */
-	RULE_PORT_HOST,      /* a port that belongs to the host is passed through: its UART, CF8h to CFFh, B2h, CF9h, 92h, 20h/21h/A0h/A1h, debug port */
-	RULE_ACTION,         /* an action that the error class does not allow */
-	RULE_HYPERCALL,      /* a right to a hypercall that does not exist */
-	RULE_CONSOLE,        /* console ports overlap or are out of range */
+	RULE_PORT,      /* port list unsorted or overlapping, unknown kind */
+	RULE_PORT_HOST, /* a port that belongs to the host is passed through: its UART, CF8h to CFFh, B2h, CF9h, 92h, 20h/21h/A0h/A1h, debug port */
+	RULE_ACTION,    /* an action that the error class does not allow */
+	RULE_HYPERCALL, /* a right to a hypercall that does not exist */
+	RULE_CONSOLE,   /* console ports overlap or are out of range */
 	RULE_LAST
 };
 

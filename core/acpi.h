@@ -39,9 +39,9 @@ struct acpi_fault {
 struct acpi {
 	acpi_map *map;
 	void *context;
-	uint64_t root;       /* physical address of the RSDT or XSDT */
-	uint32_t entries;    /* in it */
-	uint32_t entry_size; /* 4: RSDT, 8: XSDT */
+	uint64_t root;           /* physical address of the RSDT or XSDT */
+	uint32_t entries;        /* in it */
+	uint32_t entry_size;     /* 4: RSDT, 8: XSDT */
 	struct acpi_fault fault; /* filled in by every call that does not return ACPI_OK */
 };
 

@@ -11,7 +11,7 @@ enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define LSR_DATA_READY 0x01
 #define LSR_TRANSMITTER_HOLDING_EMPTY 0x20
 #define UART_FIFO 16u
-#define RAW_POLLS 100000u   /* bound of a wait for the transmitter */
+#define RAW_POLLS 100000u /* bound of a wait for the transmitter */
 #define FLUSH_POLLS 4000000u
 
 static struct mux mux;
@@ -77,7 +77,8 @@ int console_pump(void)
 
 	if (__atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
 		return 1;
-	for (uint32_t i = 0; config.uart_port && i < UART_FIFO && inb(config.uart_port + UART_LSR) & LSR_DATA_READY; i++)
+	for (uint32_t i = 0; config.uart_port && i < UART_FIFO && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
+	     i++)
 		mux_input(&mux, inb(config.uart_port + UART_DATA));
 	if (transmitter_ready()) {
 		for (uint32_t i = 0; i < UART_FIFO && (byte = mux_next_output(&mux)) >= 0; i++)

@@ -6,7 +6,8 @@ _Static_assert((MUX_OUT & (MUX_OUT - 1)) == 0 && (MUX_IN & (MUX_IN - 1)) == 0, "
 _Static_assert(MUX_OUT > 2 * MUX_LINE && MUX_KEPT < MUX_LINE, "half a ring holds a line, and a line its kept text");
 
 #define ESC 0x1b
-#define HELP "--- Ctrl-]: keyboard to the next partition; then ?: this help, !: state of all CPUs, Ctrl-\\: send a Ctrl-] ---\r\n"
+#define HELP \
+	"--- Ctrl-]: keyboard to the next partition; then ?: this help, !: state of all CPUs, Ctrl-\\: send a Ctrl-] ---\r\n"
 
 void mux_init(struct mux *m, const char *const *names, uint32_t count)
 {

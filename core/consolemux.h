@@ -30,14 +30,14 @@
 struct mux_source {
 	/* Output: written by the producer. */
 	_Alignas(MUX_CACHE_LINE) uint32_t tail; /* free-running index behind the last byte */
-	uint32_t line_end;                       /* tail behind the last line feed */
-	uint32_t in_head;                        /* input: next byte the partition reads */
-	uint8_t held_cr;                         /* a carriage return that waits to see whether a line feed follows */
+	uint32_t line_end;                      /* tail behind the last line feed */
+	uint32_t in_head;                       /* input: next byte the partition reads */
+	uint8_t held_cr;                        /* a carriage return that waits to see whether a line feed follows */
 	uint8_t out[MUX_OUT];
 	/* Written by the pump. */
 	_Alignas(MUX_CACHE_LINE) uint32_t head;
 	uint32_t in_tail;
-	uint32_t column;           /* characters of the open line so far */
+	uint32_t column; /* characters of the open line so far */
 	uint32_t kept_length;
 	uint32_t marker_length;
 	uint8_t escape;            /* inside an escape sequence: 1 after ESC, 2 after ESC [ */

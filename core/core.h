@@ -20,9 +20,9 @@ struct cpu_report {
 enum cpu_report_state { REPORT_NONE, REPORT_READY, REPORT_STOPPED };
 
 extern struct cpu_report cpu_report[];
-extern uint32_t cpu_apic_id[];   /* physical x2APIC ID by index of config.cpus; constant after enumeration */
-extern uint64_t tsc_khz;         /* constant after timer_init() */
-extern uint64_t ept_pointer[];   /* by partition; constant after ept_build() */
+extern uint32_t cpu_apic_id[]; /* physical x2APIC ID by index of config.cpus; constant after enumeration */
+extern uint64_t tsc_khz;       /* constant after timer_init() */
+extern uint64_t ept_pointer[]; /* by partition; constant after ept_build() */
 
 /* Frequency of the TSC: CPUID leaf 15h, or counted against the ACPI PM timer at `pm_timer_port` (0: none). Boot CPU.
  * Returns 0 if there is neither. */

@@ -58,8 +58,8 @@ static void set_control_registers(void)
 /* Which local vector table entries exist: the version register's highest index (SDM Vol. 3A, 11.4.8). */
 void cpu_quiet_apic(void)
 {
-	static const uint32_t lvt[] = { MSR_X2APIC_LVT_TIMER, MSR_X2APIC_LVT_LINT0,   MSR_X2APIC_LVT_LINT1,
-		                        MSR_X2APIC_LVT_ERROR, MSR_X2APIC_LVT_PMC,     MSR_X2APIC_LVT_THERMAL,
+	static const uint32_t lvt[] = { MSR_X2APIC_LVT_TIMER, MSR_X2APIC_LVT_LINT0, MSR_X2APIC_LVT_LINT1,
+		                        MSR_X2APIC_LVT_ERROR, MSR_X2APIC_LVT_PMC,   MSR_X2APIC_LVT_THERMAL,
 		                        MSR_X2APIC_LVT_CMCI };
 	const uint32_t highest = (uint32_t)rdmsr(0x803) >> 16 & 0xff;
 
@@ -115,7 +115,8 @@ uint32_t cpu_core_id(void)
 void cpu_init(uint32_t index)
 {
 	this_cpu->index = index;
-	this_cpu->hpa = handoff.core_hpa + ((uint64_t)&percpu_blocks[index] - (uint64_t)core_start) + PERCPU_DATA_OFFSET;
+	this_cpu->hpa = handoff.core_hpa + ((uint64_t)&percpu_blocks[index] - (uint64_t)core_start) +
+	                PERCPU_DATA_OFFSET;
 	load_descriptor_tables();
 	set_control_registers();
 	enable_x2apic();

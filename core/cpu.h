@@ -32,11 +32,11 @@ struct cpu {
 	struct vcpu vcpu[CONFIG_VCPUS_PER_CPU];
 	uint64_t gdt[5]; /* null, code, data, TSS (two words) */
 	struct tss tss;
-	uint64_t hpa;      /* of this structure: physical = hpa + (pointer - PERCPU data) */
-	uint32_t index;    /* into config.cpus */
-	uint32_t apic_id;  /* physical x2APIC ID */
+	uint64_t hpa;         /* of this structure: physical = hpa + (pointer - PERCPU data) */
+	uint32_t index;       /* into config.cpus */
+	uint32_t apic_id;     /* physical x2APIC ID */
 	struct vcpu *running; /* whose VMCS is current, or 0 */
-	uint64_t window;   /* host-physical address that the window shows, or WINDOW_NONE */
+	uint64_t window;      /* host-physical address that the window shows, or WINDOW_NONE */
 };
 
 #define PERCPU_STACK_TOP (PERCPU_BASE + 0x3000)

@@ -7,7 +7,10 @@ void *memcpy(void *to, const void *from, size_t size)
 	void *d = to;
 	size_t words = size / 8;
 
-	__asm__ volatile("rep movsq; mov %3, %2; rep movsb" : "+&D"(d), "+&S"(from), "+&c"(words) : "r"(size % 8) : "memory");
+	__asm__ volatile("rep movsq; mov %3, %2; rep movsb"
+	                 : "+&D"(d), "+&S"(from), "+&c"(words)
+	                 : "r"(size % 8)
+	                 : "memory");
 	return to;
 }
 
@@ -17,7 +20,10 @@ void *memset(void *to, int byte, size_t size)
 	size_t words = size / 8;
 	const uint64_t value = (uint8_t)byte * 0x0101010101010101ull;
 
-	__asm__ volatile("rep stosq; mov %3, %1; rep stosb" : "+&D"(d), "+&c"(words) : "a"(value), "r"(size % 8) : "memory");
+	__asm__ volatile("rep stosq; mov %3, %1; rep stosb"
+	                 : "+&D"(d), "+&c"(words)
+	                 : "a"(value), "r"(size % 8)
+	                 : "memory");
 	return to;
 }
 

@@ -65,7 +65,8 @@ void cpu_run(uint32_t index)
 	}
 	if (mine->partition == CONFIG_NONE)
 		cpu_sleep();
-	if (mine->vcpu != 0) { /* would wait for its SIPI: until that is there, it must not run what is not loaded yet */
+	if (mine->vcpu !=
+	    0) { /* would wait for its SIPI: until that is there, it must not run what is not loaded yet */
 		print("%s: vCPU %u stays off: a partition runs on one vCPU\n", config.partitions[mine->partition].name,
 		      mine->vcpu);
 		cpu_sleep();
@@ -74,7 +75,7 @@ void cpu_run(uint32_t index)
 	vcpu_init(vcpu, mine->partition, mine->vcpu);
 	if (!partition_load(mine->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
-	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name, mine->vcpu,
-	      index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
+	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name,
+	      mine->vcpu, index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
 	vcpu_run(vcpu);
 }

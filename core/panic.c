@@ -36,6 +36,7 @@ static void dump_vmcs(void)
 		const char *name;
 		uint32_t field;
 	} fields[] = {
+/* clang-format off */
 #define FIELD(name) { #name, VMCS_##name }
 		FIELD(EXIT_REASON), FIELD(EXIT_QUALIFICATION), FIELD(INSTRUCTION_ERROR), FIELD(GUEST_RIP),
 		FIELD(GUEST_RSP), FIELD(GUEST_RFLAGS), FIELD(GUEST_CR0), FIELD(GUEST_CR3), FIELD(GUEST_CR4),
@@ -46,6 +47,7 @@ static void dump_vmcs(void)
 		FIELD(CTRL_PIN), FIELD(CTRL_PROC), FIELD(CTRL_PROC2), FIELD(CTRL_EXIT), FIELD(CTRL_ENTRY),
 		FIELD(CTRL_EPTP), FIELD(HOST_RSP), FIELD(HOST_RIP),
 #undef FIELD
+		/* clang-format on */
 	};
 
 	for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++)

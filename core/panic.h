@@ -25,10 +25,10 @@ void panic_check(void);
 _Noreturn void refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Stays in release builds. */
-#define ASSERT(condition)                                                                                              \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			panic("assertion failed: %s, %s:%u", #condition, __FILE__, (uint32_t)__LINE__);                \
+#define ASSERT(condition)                                                                               \
+	do {                                                                                            \
+		if (!(condition))                                                                       \
+			panic("assertion failed: %s, %s:%u", #condition, __FILE__, (uint32_t)__LINE__); \
 	} while (0)
 
 #endif

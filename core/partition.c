@@ -47,8 +47,8 @@ static void build_one(uint16_t index, struct pt_pool *pool)
 	for (uint32_t i = 0; i < p->map_count; i++) {
 		const struct config_map *map = &p->maps[i];
 		const uint64_t hpa = handoff.memory[map->memory].hpa + map->offset;
-		const enum pt_result r =
-			pt_map(&pt_format_ept, pool, map->gpa, hpa, map->size, map->rights, max_shift(map));
+		const enum pt_result r = pt_map(&pt_format_ept, pool, map->gpa, hpa, map->size, map->rights,
+		                                max_shift(map));
 
 		if (r != PT_OK)
 			panic("EPT of %s, map %u: error %u", p->name, i, (uint32_t)r);
@@ -95,7 +95,8 @@ void ept_build(void)
 		ept_pointer[i] = pool.phys | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
 		used += pool.used;
 	}
-	print("second-level tables: %u pages, proved: no frame of the core or of a foreign partition is reachable\n", used);
+	print("second-level tables: %u pages, proved: no frame of the core or of a foreign partition is reachable\n",
+	      used);
 }
 
 uint64_t partition_translate(uint16_t partition, uint64_t gpa, uint64_t *bytes)

@@ -56,7 +56,8 @@ static void assign_indices(const struct acpi_cpus *cpus)
 			spare_apic_id[spare_count++] = cpus->apic_id[i];
 	}
 	if (!boot_seen)
-		refuse("the MADT does not list the boot CPU, APIC ID %u: the firmware's tables are wrong", this_cpu->apic_id);
+		refuse("the MADT does not list the boot CPU, APIC ID %u: the firmware's tables are wrong",
+		       this_cpu->apic_id);
 	if (next < CONFIG_CPUS)
 		refuse("the configuration needs %u CPUs, the machine has %u: change board.cpus and the partitions' cpus, or use another board",
 		       (uint32_t)CONFIG_CPUS, next);
@@ -148,7 +149,8 @@ static void check_reports(void)
 	for (uint32_t i = 0; i < CONFIG_CPUS; i++)
 		for (uint32_t j = 0; j < i; j++)
 			if (cpu_report[i].core_id == cpu_report[j].core_id && config.cpus[i].partition != CONFIG_NONE &&
-			    config.cpus[j].partition != CONFIG_NONE && config.cpus[i].partition != config.cpus[j].partition)
+			    config.cpus[j].partition != CONFIG_NONE &&
+			    config.cpus[i].partition != config.cpus[j].partition)
 				refuse("CPUs %u and %u are threads of one core and belong to %s and %s: give both to one partition, or switch hyper-threading off",
 				       j, i, config.partitions[config.cpus[j].partition].name,
 				       config.partitions[config.cpus[i].partition].name);
@@ -157,7 +159,8 @@ static void check_reports(void)
 void cpus_start(void)
 {
 	report(0);
-	if (!(cpuid(1, 0).r[2] & CPUID_1_ECX_X2APIC)) /* the others cannot be reached; what this one lacks is reason enough */
+	if (!(cpuid(1, 0).r[2] &
+	      CPUID_1_ECX_X2APIC)) /* the others cannot be reached; what this one lacks is reason enough */
 		check_reports();
 	for (uint32_t i = 1; i < CONFIG_CPUS; i++)
 		start_one(i);

@@ -2,7 +2,7 @@
 #include "core.h"
 #include "x86.h"
 
-#define PM_TIMER_HZ 3579545ull /* ACPI 6.5, 4.8.3.3 */
+#define PM_TIMER_HZ 3579545ull  /* ACPI 6.5, 4.8.3.3 */
 #define PM_TIMER_MASK 0xffffffu /* 24 bits are always there */
 #define CALIBRATION_TICKS (PM_TIMER_HZ / 64)
 

@@ -123,12 +123,12 @@ static inline void outb(uint16_t port, uint8_t v)
 	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
 }
 
-#define READ_CR(n)                                                                                                     \
-	static inline uint64_t read_cr##n(void)                                                                        \
-	{                                                                                                              \
-		uint64_t v;                                                                                            \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                                      \
-		return v;                                                                                              \
+#define READ_CR(n)                                                \
+	static inline uint64_t read_cr##n(void)                   \
+	{                                                         \
+		uint64_t v;                                       \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v)); \
+		return v;                                         \
 	}
 READ_CR(0)
 READ_CR(2)

@@ -82,8 +82,8 @@ static uint32_t largest_shift(uint64_t in, uint64_t out, uint64_t size, uint32_t
 	return 12;
 }
 
-enum pt_result pt_map(const struct pt_format *format, struct pt_pool *pool, uint64_t in, uint64_t out,
-                      uint64_t size, uint32_t rights, uint32_t max_shift)
+enum pt_result pt_map(const struct pt_format *format, struct pt_pool *pool, uint64_t in, uint64_t out, uint64_t size,
+                      uint32_t rights, uint32_t max_shift)
 {
 	if (size == 0 || ((in | out | size) & 0xfff))
 		return PT_ALIGN;

@@ -10,7 +10,7 @@
 #define SMALLEST_PAGE 4096ull
 #define READ 1u
 #define RWX 7u
-#define WRITE_BACK (6ull << 3)    /* bits 5:3 of a leaf */
+#define WRITE_BACK (6ull << 3)     /* bits 5:3 of a leaf */
 #define LEAF_ABOVE_LEVEL_1 0x80ull /* bit 7 */
 
 struct step { /* where the walk stands in the table of one level */
@@ -23,9 +23,9 @@ struct step { /* where the walk stands in the table of one level */
 struct walk {
 	const struct walk_allowed *allowed;
 	uint32_t count;
-	uint32_t last;      /* element of the last leaf: the next one is mostly there too */
-	uint64_t address;   /* bits an address may have */
-	uint32_t top_leaf;  /* highest level at which the CPU knows leaves */
+	uint32_t last;     /* element of the last leaf: the next one is mostly there too */
+	uint64_t address;  /* bits an address may have */
+	uint32_t top_leaf; /* highest level at which the CPU knows leaves */
 };
 
 static uint64_t span(uint32_t level) /* bytes that one entry covers */
@@ -138,7 +138,8 @@ enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, c
 		uint32_t rights = s->rights & (uint32_t)(fault->entry & RWX);
 
 		if (is_leaf(fault->entry, level)) {
-			enum walk_result result = check_leaf(&w, fault->in, fault->entry & w.address, span(level), rights);
+			enum walk_result result = check_leaf(&w, fault->in, fault->entry & w.address, span(level),
+			                                     rights);
 
 			if (result != WALK_OK)
 				return result;

@@ -20,11 +20,11 @@ typedef const volatile uint64_t *walk_read_table(void *context, uint64_t phys);
 
 enum walk_result {
 	WALK_OK,
-	WALK_FOREIGN,   /* a leaf reaches a frame that is not in the allowed list at that address */
-	WALK_RIGHTS,    /* a leaf gives other rights than declared */
-	WALK_MISSING,   /* a declared page is not mapped */
-	WALK_TABLE,     /* an entry refers to a table outside the table memory */
-	WALK_RESERVED,  /* a reserved bit is set, a wrong memory type, or a large leaf out of place */
+	WALK_FOREIGN,  /* a leaf reaches a frame that is not in the allowed list at that address */
+	WALK_RIGHTS,   /* a leaf gives other rights than declared */
+	WALK_MISSING,  /* a declared page is not mapped */
+	WALK_TABLE,    /* an entry refers to a table outside the table memory */
+	WALK_RESERVED, /* a reserved bit is set, a wrong memory type, or a large leaf out of place */
 };
 
 struct walk_fault { /* where: filled in for every result but WALK_OK */

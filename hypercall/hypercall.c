@@ -22,8 +22,8 @@ static int64_t call_console_write(struct vcpu *vcpu)
 
 	if (length < 1 || length > sizeof word * 8)
 		return BH_EINVAL;
-	while (taken < length && console_put(vcpu->partition_index,
-	                                     (uint8_t)(vcpu->regs[word[taken / 8]] >> taken % 8 * 8)))
+	while (taken < length &&
+	       console_put(vcpu->partition_index, (uint8_t)(vcpu->regs[word[taken / 8]] >> taken % 8 * 8)))
 		taken++;
 	console_follow_up(vcpu);
 	return taken ? (int64_t)taken : BH_EAGAIN;
@@ -59,8 +59,9 @@ static int64_t call_counter(struct vcpu *vcpu)
 	case BH_COUNTER_LOADER_TSC:
 		return (int64_t)handoff.tsc_loader_start;
 	default:
-		return which - BH_COUNTER_REASON < EXIT_REASONS_COUNTED ? (int64_t)vcpu->count[which - BH_COUNTER_REASON] :
-		                                                          BH_EINVAL;
+		return which - BH_COUNTER_REASON < EXIT_REASONS_COUNTED ?
+		               (int64_t)vcpu->count[which - BH_COUNTER_REASON] :
+		               BH_EINVAL;
 	}
 }
 

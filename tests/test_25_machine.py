@@ -197,7 +197,7 @@ def spaces(tmp_path_factory):
     result = {}
     for stop in stops:
         cpu = int(stop[1])
-        assert f"({cpu}).[" in stop and f"0008:{s['vcpu_run']:016x}" in stop
+        assert re.search(rf"^\({cpu}\) \[0x\w+\] 0008:{s['vcpu_run']:x} ", stop, re.MULTILINE), "it stopped elsewhere"
         dumps = re.split(r"^Switching to CPU(\d)$", stop, flags=re.MULTILINE)
         result[cpu] = read_space(dict(zip(dumps[1::2], dumps[2::2]))[str(cpu)])
     return s, [result[0], result[1]]

@@ -30,7 +30,7 @@ def targets():
 
 def header_numbers():
     """BH_* of the ABI header, as numbers."""
-    found = re.findall(r"^#define (BH_\w+) \(?(-?\w+)\)?", text("hypercall/abi.h"), re.M)
+    found = re.findall(r"^#define (BH_\w+)\s+\(?(-?\w+)\)?", text("hypercall/abi.h").replace("\\\n", " "), re.M)
     return {name: int(value, 0) for name, value in found}
 
 
@@ -159,7 +159,7 @@ def test_every_claim_says_what_was_seen():
     assert len(claims) > 30
     for claim, seen, by, _ in claims:
         assert seen in ("mechanism", "effect", "not observable", "not tested"), claim
-        assert seen in ("not observable", "not tested") or "`tests/" in by, f"no test: {claim}"
+        assert seen in ("not observable", "not tested") or "`tests/" in by or "`make " in by, f"no test: {claim}"
 
 
 def test_plan_picture_is_the_demos():

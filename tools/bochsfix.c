@@ -48,11 +48,9 @@ struct bit128s {
  * Fault: Debian's 3.1+dfsg-1 answers 3 for 1000000000 / 1000. It relies on
  * left shifts of negative numbers, which the compiler is free to break.
  */
-typedef void idiv_fn(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
-		     int64_t divisor);
+typedef void idiv_fn(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend, int64_t divisor);
 
-static void idiv_right(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend,
-		       int64_t divisor)
+static void idiv_right(struct bit128s *quotient, int64_t *remainder, const struct bit128s *dividend, int64_t divisor)
 {
 	unsigned __int128 n = ((unsigned __int128)(uint64_t)dividend->hi << 64) | dividend->lo;
 	uint64_t d = (uint64_t)divisor;
@@ -102,8 +100,7 @@ static int idiv_check(void *function)
 		int64_t r = 0;
 
 		idiv(&q, &r, &known[i].dividend, known[i].divisor);
-		if (q.lo != known[i].quotient.lo || q.hi != known[i].quotient.hi ||
-		    r != known[i].remainder)
+		if (q.lo != known[i].quotient.lo || q.hi != known[i].quotient.hi || r != known[i].remainder)
 			return 0;
 	}
 	return 1;
@@ -111,8 +108,8 @@ static int idiv_check(void *function)
 
 /* The one list of mends. Drop an entry when Debian's binary is right. */
 static const struct mend {
-	const char *name;	/* for people */
-	const char *symbol;	/* as the emulator exports it */
+	const char *name;   /* for people */
+	const char *symbol; /* as the emulator exports it */
 	int (*check)(void *function);
 	void *right;
 } mends[] = {
@@ -144,7 +141,7 @@ static int redirect(void *function, void *target)
  * BX_CPU_C::cpu_run_trace reads first is that flag's word: its place is taken
  * from there.
  */
-static uint8_t ***cpu_array;	/* bx_cpu_array: pointers to the CPUs */
+static uint8_t ***cpu_array; /* bx_cpu_array: pointers to the CPUs */
 static uint32_t flag_offset;
 
 static void end_trace(unsigned cpu, void *instruction)
@@ -155,8 +152,8 @@ static void end_trace(unsigned cpu, void *instruction)
 
 static const char *turns(void)
 {
-	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec };	/* endbr64; sub $n, %rsp */
-	static const uint8_t load[] = { 0x8b, 0x87 };	/* mov flag_offset(%rdi), %eax */
+	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec }; /* endbr64; sub $n, %rsp */
+	static const uint8_t load[] = { 0x8b, 0x87 };                                /* mov flag_offset(%rdi), %eax */
 	const uint8_t *run = dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C13cpu_run_traceEv");
 	void *before = dlsym(RTLD_DEFAULT, "_Z25bx_instr_before_executionjP15bxInstruction_c");
 
@@ -206,9 +203,8 @@ __attribute__((constructor)) static void bochsfix(void)
 		if (report)
 			fprintf(report, "%s %s\n", m->name, state);
 		if (failed)
-			fprintf(stderr,
-				"bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n",
-				m->name, strerror(errno));
+			fprintf(stderr, "bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n", m->name,
+			        strerror(errno));
 	}
 	if (getenv("BOCHSFIX_TURNS") && report)
 		fprintf(report, "turns %s\n", turns());

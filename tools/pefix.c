@@ -150,8 +150,8 @@ static void check_sections(const struct image *image, uint32_t pe, int list)
 		if ((flags & SECTION_WRITE) && (flags & SECTION_EXECUTE))
 			refuse("section %s is writable and executable; separate the two in boot/loader.lds", name);
 		if (address % PAGE || address < end)
-			refuse("section %s at 0x%x is not 4 KiB aligned or overlaps what is before it; see boot/loader.lds", name,
-			       address);
+			refuse("section %s at 0x%x is not 4 KiB aligned or overlaps what is before it; see boot/loader.lds",
+			       name, address);
 		if (raw > image->size || raw_size > image->size - raw)
 			refuse("section %s lies outside the file; build it again", name);
 		end = (uint64_t)address + (size > raw_size ? size : raw_size);
@@ -171,7 +171,8 @@ static void check_relocations(const struct image *image, uint32_t pe)
 
 		if (get(image, at + SEC_ADDRESS, 4) != address)
 			continue;
-		if (get(image, raw, 4) >= get(image, pe + AT_OPTIONAL + OPT_IMAGE_SIZE, 4) || get(image, raw + 4, 4) != 12)
+		if (get(image, raw, 4) >= get(image, pe + AT_OPTIONAL + OPT_IMAGE_SIZE, 4) ||
+		    get(image, raw + 4, 4) != 12)
 			refuse("the relocation block is wrong; see .reloc in boot/loader.lds");
 		return;
 	}

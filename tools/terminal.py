@@ -23,7 +23,9 @@ def _pass_on(keys, prefix):
 
 
 def join(machine, each=lambda: None):
-    """Until the machine ends or Ctrl-Q q; True if the user quit. Ctrl-Q Ctrl-Q sends a Ctrl-Q. `each` is called five times a second."""
+    """Until the machine ends or Ctrl-Q q; True if the user quit. Ctrl-Q Ctrl-Q sends a Ctrl-Q.
+
+    `each` is called some five times a second."""
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     prefix = quits = False

@@ -44,7 +44,8 @@ static int deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t v
 			return 0;
 		inject_nmi(vcpu);
 	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[vcpu->partition->vcpus[target].cpu] << 32 | 1u << 14 | vector);
+		wrmsr(MSR_X2APIC_ICR,
+		      (uint64_t)cpu_apic_id[vcpu->partition->vcpus[target].cpu] << 32 | 1u << 14 | vector);
 	}
 	return 1;
 }

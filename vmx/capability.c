@@ -5,7 +5,9 @@
 #include "core/x86.h"
 #include "vmx.h"
 
+/* clang-format off */
 enum source { CPUID_1_ECX, CPUID_1_EDX, CPUID_7_EBX, CPUID_EXT_EDX, CPUID_EXT7_EDX, BASIC, PIN, PROC, PROC2, EXIT, ENTRY, EPT, SOURCES };
+/* clang-format on */
 
 /* must: Bulkhead does not start without it. nice: used when there, reported when not. */
 struct capability {
@@ -13,8 +15,10 @@ struct capability {
 	uint64_t bits;
 	uint8_t source, must;
 };
+/* clang-format off */
 #define MUST(source, bits) { #source " " #bits, bits, source, 1 }
 #define NICE(source, bits) { #source " " #bits, bits, source, 0 }
+/* clang-format on */
 
 static const struct capability table[] = {
 	/* The CPU itself. */
@@ -114,7 +118,8 @@ void vmx_check_capabilities(uint64_t *must, uint64_t *nice)
 
 const char *vmx_capability_name(uint32_t line)
 {
-	return line < LINES ? table[line].name : "IA32_FEATURE_CONTROL is locked with VMX off: switch VT-x on in the firmware's setup";
+	return line < LINES ? table[line].name :
+	                      "IA32_FEATURE_CONTROL is locked with VMX off: switch VT-x on in the firmware's setup";
 }
 
 enum feature_control vmx_feature_control(uint64_t msr)
@@ -129,7 +134,8 @@ void vmx_on(uint8_t *region, uint64_t region_phys)
 	const uint64_t feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL);
 
 	if (vmx_feature_control(feature_control) == FEATURE_CONTROL_UNLOCKED)
-		wrmsr(MSR_IA32_FEATURE_CONTROL, feature_control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX);
+		wrmsr(MSR_IA32_FEATURE_CONTROL,
+		      feature_control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX);
 	/* SDM Vol. 3D, A.7 and A.8: bits that VMX fixes. */
 	write_cr0((read_cr0() | rdmsr(MSR_IA32_VMX_CR0_FIXED0)) & rdmsr(MSR_IA32_VMX_CR0_FIXED1));
 	write_cr4((read_cr4() | CR4_VMXE | rdmsr(MSR_IA32_VMX_CR4_FIXED0)) & rdmsr(MSR_IA32_VMX_CR4_FIXED1));

@@ -8,7 +8,8 @@
 #include "core/x86.h"
 #include "vmx.h"
 
-_Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132, "vmx/exit.asm");
+_Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132,
+               "vmx/exit.asm");
 
 static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 {

@@ -26,12 +26,12 @@ static inline void skip_instruction(void)
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
-exit_handler exit_cpuid;  /* vmx/cpuid.c */
-exit_handler exit_rdmsr;  /* vmx/msr.c */
+exit_handler exit_cpuid; /* vmx/cpuid.c */
+exit_handler exit_rdmsr; /* vmx/msr.c */
 exit_handler exit_wrmsr;
 exit_handler exit_cr_access; /* vmx/cr.c */
 exit_handler exit_xsetbv;
-exit_handler exit_io; /* vmx/io.c */
+exit_handler exit_io;     /* vmx/io.c */
 exit_handler exit_vmcall; /* hypercall/hypercall.c */
 
 /* Prepare a vCPU's tables from its partition's; vcpu_init() calls these. */
@@ -75,7 +75,8 @@ exit_handler exit_nmi_window;
 int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail);
 
 /* The same for an instruction: skipped if it is to be ignored. */
-static inline void guest_error_skip(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
+static inline void guest_error_skip(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what,
+                                    uint64_t detail)
 {
 	if (guest_error(vcpu, class, vector, what, detail))
 		skip_instruction();

@@ -22,8 +22,9 @@ void vcpu_init_io_bitmap(struct vcpu *vcpu)
 
 	memset(vcpu->io_bitmap, 0xff, sizeof vcpu->io_bitmap);
 	for (uint32_t i = 0; i < p->port_count; i++)
-		for (uint32_t port = p->ports[i].first; p->ports[i].kind == PORT_PASS && port <= p->ports[i].last; port++)
-			vcpu->io_bitmap[port / 8] &= (uint8_t)~(1u << port % 8);
+		for (uint32_t port = p->ports[i].first; p->ports[i].kind == PORT_PASS && port <= p->ports[i].last;
+		     port++)
+			vcpu->io_bitmap[port / 8] &= (uint8_t) ~(1u << port % 8);
 }
 
 /* Byte-wide devices; a wider access to them reads as nothing there. */

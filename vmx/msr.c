@@ -45,7 +45,7 @@ static void bitmap_allow(uint8_t *bitmap, uint32_t msr, int write)
 	const uint32_t offset = (write ? 2048u : 0) + (msr >= HIGH_MSRS ? 1024u : 0), bit = msr & (BITMAP_MSRS - 1);
 
 	if (msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS)
-		bitmap[offset + bit / 8] &= (uint8_t)~(1u << bit % 8);
+		bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);
 }
 
 /* SDM Vol. 3C, 25.6.9: a set bit exits. */

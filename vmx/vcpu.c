@@ -17,13 +17,15 @@
 
 /* External-interrupt exiting is off: interrupts, timer and EOI of a dedicated core are the guest's. */
 #define WANT_PIN (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
-#define WANT_PROC (PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
-                   PROC_MONITOR_EXITING)
+#define WANT_PROC                                                                                                 \
+	(PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
+	 PROC_MONITOR_EXITING)
 #define WANT_PROC2 (PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID | PROC2_WBINVD_EXITING)
 /* Better with than without: SGX and PCONFIG instructions exit instead of running. */
 #define LIKE_PROC2 (PROC2_ENCLS_EXITING | PROC2_PCONFIG | PROC2_CONCEAL_VMX_FROM_PT)
-#define WANT_EXIT (EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | \
-                   EXIT_LOAD_EFER)
+#define WANT_EXIT                                                                                                   \
+	(EXIT_HOST_ADDRESS_SPACE_SIZE | EXIT_SAVE_DEBUG_CONTROLS | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | \
+	 EXIT_LOAD_EFER)
 #define WANT_ENTRY (ENTRY_IA32E_MODE_GUEST | ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 #define EXCEPTIONS (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC)
 
@@ -47,7 +49,8 @@ static void init_controls(struct vcpu *vcpu)
 
 	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, WANT_PIN, "pin-based");
 	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, WANT_PROC, "processor-based");
-	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control, "secondary");
+	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control,
+	        "secondary");
 	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS, WANT_EXIT, "VM-exit");
 	control(VMCS_CTRL_ENTRY, MSR_IA32_VMX_TRUE_ENTRY_CTLS, WANT_ENTRY, "VM-entry");
 	vcpu->pin_controls = (uint32_t)vmread(VMCS_CTRL_PIN);

@@ -10,7 +10,9 @@
 #include "config/config.h"
 
 /* General registers by their number in instruction encodings and exit qualifications (SDM Vol. 3C, table 28-3). */
+/* clang-format off */
 enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_COUNT = 16 };
+/* clang-format on */
 
 #define EXIT_REASONS_COUNTED 80u
 
@@ -28,16 +30,16 @@ struct vcpu {
 	uint32_t worst;           /* longest stay in root mode, TSC ticks */
 	const struct config_partition *partition;
 	uint64_t count[EXIT_REASONS_COUNTED]; /* exits by basic reason */
-	uint64_t entered;         /* TSC at the first entry */
+	uint64_t entered;                     /* TSC at the first entry */
 	uint64_t forbidden[ERROR_CLASS_COUNT];
-	uint64_t cr4_allowed;     /* CR4 bits that the visible features bring */
+	uint64_t cr4_allowed; /* CR4 bits that the visible features bring */
 	uint64_t xcr0_allowed;
 	uint64_t msr_shadow[CONFIG_MSR_SHADOWS];
 	uint32_t cpuid[CONFIG_CPUID_MAX][4]; /* answers, by index as in partition->cpuid */
-	uint32_t pin_controls;    /* without the preemption timer: the NMI handler writes this and that bit */
+	uint32_t pin_controls; /* without the preemption timer: the NMI handler writes this and that bit */
 	uint32_t proc_controls;
-	uint8_t msr_slot[256];    /* by a hash of the MSR's number: where it stands in partition->msrs, as a hint */
-	uint32_t nmi_pending;     /* an NMI for the guest itself waits to be injected */
+	uint8_t msr_slot[256]; /* by a hash of the MSR's number: where it stands in partition->msrs, as a hint */
+	uint32_t nmi_pending;  /* an NMI for the guest itself waits to be injected */
 	uint16_t partition_index, index; /* index: in partition->vcpus */
 	uint8_t preemption_armed;
 	uint8_t state;

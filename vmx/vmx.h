@@ -42,13 +42,13 @@ bad:
 }
 
 /* VMXON, VMCLEAR, VMPTRLD take a physical address from memory; 0 on success. */
-#define VMX_POINTER_INSTRUCTION(name)                                                                                  \
-	static inline int name(uint64_t phys)                                                                          \
-	{                                                                                                              \
-		__asm__ goto volatile(#name " %0; jbe %l1" : : "m"(phys) : "cc", "memory" : bad);                     \
-		return 0;                                                                                              \
-	bad:                                                                                                           \
-		return -1;                                                                                             \
+#define VMX_POINTER_INSTRUCTION(name)                                                             \
+	static inline int name(uint64_t phys)                                                     \
+	{                                                                                         \
+		__asm__ goto volatile(#name " %0; jbe %l1" : : "m"(phys) : "cc", "memory" : bad); \
+		return 0;                                                                         \
+	bad:                                                                                      \
+		return -1;                                                                        \
 	}
 VMX_POINTER_INSTRUCTION(vmxon)
 VMX_POINTER_INSTRUCTION(vmclear)

@@ -32,20 +32,20 @@ static void report(const char *name)
 	           sample[REPEAT - 1], overhead, REPEAT);
 }
 
-#define MEASURE(name, instruction)                                       \
-	do {                                                             \
-		for (unsigned i = 0; i < WARM_UP + REPEAT; i++) {        \
-			uint64_t start = rdtsc();                        \
-			instruction;                                     \
-			uint64_t ticks = rdtsc() - start;                \
-			if (i >= WARM_UP)                                \
-				sample[i - WARM_UP] = ticks;             \
-		}                                                        \
-		if (overhead == 0) {                                     \
-			sort(sample, REPEAT);                            \
-			overhead = sample[REPEAT / 2];                   \
-		}                                                        \
-		report(name);                                            \
+#define MEASURE(name, instruction)                                \
+	do {                                                      \
+		for (unsigned i = 0; i < WARM_UP + REPEAT; i++) { \
+			uint64_t start = rdtsc();                 \
+			instruction;                              \
+			uint64_t ticks = rdtsc() - start;         \
+			if (i >= WARM_UP)                         \
+				sample[i - WARM_UP] = ticks;      \
+		}                                                 \
+		if (overhead == 0) {                              \
+			sort(sample, REPEAT);                     \
+			overhead = sample[REPEAT / 2];            \
+		}                                                 \
+		report(name);                                     \
 	} while (0)
 
 static void try_rdmsr(void *msr)
@@ -89,8 +89,10 @@ static void report_counters(void)
 		uint64_t counter;
 		const char *name;
 	} row[] = {
-		{ BH_COUNTER_EXITS, "exits" },         { BH_COUNTER_WORST, "worst_root_ticks" },
-		{ BH_COUNTER_FORBIDDEN, "forbidden" }, { BH_COUNTER_START_TSC, "first_entry_tsc" },
+		{ BH_COUNTER_EXITS, "exits" },
+		{ BH_COUNTER_WORST, "worst_root_ticks" },
+		{ BH_COUNTER_FORBIDDEN, "forbidden" },
+		{ BH_COUNTER_START_TSC, "first_entry_tsc" },
 	};
 	for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++)
 		kit_printf("COUNTER %s=%ld\n", row[i].name, kit_counter(row[i].counter));

@@ -30,8 +30,8 @@
 #define HZ 1000u
 #define LINE_PERIODS 1000u
 #define LATER_LINE_PERIODS 5000u /* after RT_PERIODS: leaves the screen to the others */
-#define BUCKETS 4096u /* of one tick each; the last takes all beyond */
-#define SETTLE_MS 100u /* for the greeting to leave the console's ring, on the slowest line */
+#define BUCKETS 4096u            /* of one tick each; the last takes all beyond */
+#define SETTLE_MS 100u           /* for the greeting to leave the console's ring, on the slowest line */
 #define FIRST_DEADLINE_MS 5u
 #define REASONS 80u /* basic exit reasons that are counted */
 #define VMCALL_REASON 18u

@@ -7,8 +7,8 @@
 #include "hypercall.h"
 #include "kit.h"
 
-#define CALL_BYTES 40u   /* that one BH_CONSOLE_WRITE takes */
-#define TRIES 2000u      /* for a full ring, each after PAUSES pauses: some 10 ms and more */
+#define CALL_BYTES 40u /* that one BH_CONSOLE_WRITE takes */
+#define TRIES 2000u    /* for a full ring, each after PAUSES pauses: some 10 ms and more */
 #define PAUSES 100u
 #define DEBUG_PORT 0xe9
 

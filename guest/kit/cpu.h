@@ -49,32 +49,32 @@ static inline void xsetbv(uint32_t xcr, uint64_t value)
 	__asm__ volatile("xsetbv" : : "c"(xcr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-#define KIT_PORT(suffix, type)                                                              \
-	static inline type in##suffix(uint16_t port)                                        \
-	{                                                                                   \
-		type v;                                                                     \
-		__asm__ volatile("in %1, %0" : "=a"(v) : "Nd"(port) : "memory");            \
-		return v;                                                                   \
-	}                                                                                   \
-	static inline void out##suffix(uint16_t port, type v)                               \
-	{                                                                                   \
-		__asm__ volatile("out %0, %1" : : "a"(v), "Nd"(port) : "memory");           \
+#define KIT_PORT(suffix, type)                                                    \
+	static inline type in##suffix(uint16_t port)                              \
+	{                                                                         \
+		type v;                                                           \
+		__asm__ volatile("in %1, %0" : "=a"(v) : "Nd"(port) : "memory");  \
+		return v;                                                         \
+	}                                                                         \
+	static inline void out##suffix(uint16_t port, type v)                     \
+	{                                                                         \
+		__asm__ volatile("out %0, %1" : : "a"(v), "Nd"(port) : "memory"); \
 	}
 KIT_PORT(b, uint8_t)
 KIT_PORT(w, uint16_t)
 KIT_PORT(l, uint32_t)
 #undef KIT_PORT
 
-#define KIT_REGISTER(name)                                                                  \
-	static inline uint64_t read_##name(void)                                            \
-	{                                                                                   \
-		uint64_t v;                                                                 \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory");             \
-		return v;                                                                   \
-	}                                                                                   \
-	static inline void write_##name(uint64_t v)                                         \
-	{                                                                                   \
-		__asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");                 \
+#define KIT_REGISTER(name)                                                      \
+	static inline uint64_t read_##name(void)                                \
+	{                                                                       \
+		uint64_t v;                                                     \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory"); \
+		return v;                                                       \
+	}                                                                       \
+	static inline void write_##name(uint64_t v)                             \
+	{                                                                       \
+		__asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");     \
 	}
 KIT_REGISTER(cr0)
 KIT_REGISTER(cr2)

@@ -35,8 +35,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st);
 
 static uint64_t tables[2 + IDENTITY_GIB][PAGE / 8] __attribute__((aligned(4096)));
 static uint8_t map[64 * 1024] __attribute__((aligned(16)));
-static struct kit_info info = { .magic = KIT_INFO_MAGIC, .version = KIT_INFO_VERSION, .name = "efi",
-	                        .vcpu_count = 1 };
+static struct kit_info info = { .magic = KIT_INFO_MAGIC, .version = KIT_INFO_VERSION, .name = "efi", .vcpu_count = 1 };
 
 static EFI_STATUS fail(EFI_SYSTEM_TABLE *st, CHAR16 *text)
 {

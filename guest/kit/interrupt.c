@@ -36,7 +36,8 @@ static uint64_t gdt[] = {
 	0x00cf93000000ffff, /* 18h: KIT_DATA */
 	0x00cff3000000ffff, /* 23h: KIT_USER_DATA */
 	0x00affb000000ffff, /* 2bh: KIT_USER_CODE */
-	0, 0,               /* 30h: TSS */
+	0,
+	0, /* 30h: TSS */
 };
 static struct gate idt[256] __attribute__((aligned(16)));
 static struct tss tss __attribute__((aligned(16)));
@@ -122,7 +123,9 @@ void kit_interrupts_init(void)
 
 	struct table_register gdtr = { sizeof gdt - 1, (uint64_t)gdt }, idtr = { sizeof idt - 1, (uint64_t)idt };
 	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; mov %w3, %%ds; mov %w3, %%es; mov %w3, %%ss"
-	                 : : "m"(gdtr), "m"(idtr), "r"(TSS_SELECTOR), "r"(KIT_DATA) : "memory");
+	                 :
+	                 : "m"(gdtr), "m"(idtr), "r"(TSS_SELECTOR), "r"(KIT_DATA)
+	                 : "memory");
 	wrmsr(X2APIC_SVR, 0x100 | SPURIOUS_VECTOR); /* software enable */
 	wrmsr(X2APIC_TPR, 0);
 }

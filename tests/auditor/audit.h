@@ -13,26 +13,26 @@
 struct audit {
 	const struct vmcs_image *v;
 	const struct vmx_caps *caps;
-	uint32_t field;     /* that the broken rule is about */
-	uint32_t unwritten; /* the first field that mattered but was never written, or NO_FIELD */
+	uint32_t field;                         /* that the broken rule is about */
+	uint32_t unwritten;                     /* the first field that mattered but was never written, or NO_FIELD */
 	uint32_t pin, proc, proc2, exit, entry; /* control words; proc2 is 0 unless activated */
 	uint64_t proc3;
 };
 #define NO_FIELD UINT32_MAX
 
-#define RULE(holds, section, text, which)                                                                              \
-	do {                                                                                                           \
-		if (!(holds)) {                                                                                        \
-			a->field = (which);                                                                            \
-			return section ": " text;                                                                      \
-		}                                                                                                      \
+#define RULE(holds, section, text, which)         \
+	do {                                      \
+		if (!(holds)) {                   \
+			a->field = (which);       \
+			return section ": " text; \
+		}                                 \
 	} while (0)
 #define IMPLIES(p, q) (!(p) || (q))
-#define PART(call)                                                                                                     \
-	do {                                                                                                           \
-		const char *broken = (call);                                                                           \
-		if (broken)                                                                                            \
-			return broken;                                                                                 \
+#define PART(call)                           \
+	do {                                 \
+		const char *broken = (call); \
+		if (broken)                  \
+			return broken;       \
 	} while (0)
 
 static inline uint64_t get(struct audit *a, uint32_t field)

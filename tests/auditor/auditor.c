@@ -21,8 +21,8 @@ void vmwrite(uint32_t field, uint64_t value)
 const char *vmcs_field_name(uint32_t field)
 {
 	switch (field) {
-#define NAME(name, encoding)                                                                                           \
-	case encoding:                                                                                                 \
+#define NAME(name, encoding) \
+	case encoding:       \
 		return "VMCS_" #name;
 		VMCS_FIELDS(NAME)
 	default:

@@ -19,7 +19,7 @@
 struct vmcs_image {
 	uint64_t value[VMCS_SLOTS];
 	uint8_t written[VMCS_SLOTS];
-	const char *misuse;    /* the first VMWRITE that no CPU would do as it was meant, or NULL */
+	const char *misuse; /* the first VMWRITE that no CPU would do as it was meant, or NULL */
 	uint32_t misuse_field;
 };
 

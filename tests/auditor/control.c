@@ -26,8 +26,8 @@ static const char *execution_words(struct audit *a)
 	     "address of I/O bitmap B", VMCS_CTRL_IO_BITMAP_B);
 	RULE(IMPLIES(a->proc & PROC_MSR_BITMAPS, physical(a, get(a, VMCS_CTRL_MSR_BITMAPS), 12)), "27.2.1.1",
 	     "address of the MSR bitmaps", VMCS_CTRL_MSR_BITMAPS);
-	RULE(IMPLIES(a->pin & PIN_VIRTUAL_NMIS, a->pin & PIN_NMI_EXITING), "27.2.1.1",
-	     "virtual NMIs need NMI exiting", VMCS_CTRL_PIN);
+	RULE(IMPLIES(a->pin & PIN_VIRTUAL_NMIS, a->pin & PIN_NMI_EXITING), "27.2.1.1", "virtual NMIs need NMI exiting",
+	     VMCS_CTRL_PIN);
 	RULE(IMPLIES(a->proc & PROC_NMI_WINDOW_EXITING, a->pin & PIN_VIRTUAL_NMIS), "27.2.1.1",
 	     "NMI-window exiting needs virtual NMIs", VMCS_CTRL_PROC);
 	return NULL;
@@ -189,7 +189,7 @@ static const char *injected_event(struct audit *a)
 		     VMCS_CTRL_ENTRY_ERROR_CODE);
 	} else {
 		RULE(!(exception && protected && pushes_error_code(vector)) ||
-			     a->caps->basic & VMX_BASIC_ANY_ERROR_CODE,
+		             a->caps->basic & VMX_BASIC_ANY_ERROR_CODE,
 		     "27.2.1.3", "this exception needs an error code", f);
 	}
 	RULE((info & 0x7ffff000u) == 0, "27.2.1.3", "reserved bits of the interruption information", f);

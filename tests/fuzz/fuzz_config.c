@@ -73,12 +73,8 @@ static void steal(struct fuzz_input *in)
 		t.of[i].maps[0].memory = (uint16_t)fuzz_byte(in) % 3;
 		break;
 	case 2:
-		t.of[i].maps[1] = t.of[i].maps[0];
-		t.of[i].maps[1].gpa += fuzz_byte(in) * PAGE_SIZE;
-		t.of[i].maps[0].size = fuzz_byte(in) * PAGE_SIZE;
-		t.of[i].maps[1].size = fuzz_byte(in) * PAGE_SIZE;
-		t.of[i].maps[1].offset = fuzz_byte(in) * PAGE_SIZE;
-		t.partitions[i].map_count = 2;
+		t.of[i].maps[1].gpa = fuzz_byte(in) * 8 * PAGE_SIZE;
+		t.of[i].maps[1].size = (fuzz_byte(in) % 16 + 1u) * PAGE_SIZE;
 		break;
 	case 3:
 		t.cpus[fuzz_byte(in) % 4] = t.cpus[fuzz_byte(in) % 4];
@@ -158,8 +154,10 @@ static void check_maps(uint32_t partition)
 		const struct config_memory *memory = &t.memories[m->memory];
 
 		fuzz_require(m->memory < t.config.memory_count, "maps are of memories");
-		fuzz_require(m->offset < memory->size && m->size <= memory->size - m->offset, "maps stay in their memory");
-		fuzz_require(memory->owner == CONFIG_SHARED || memory->owner == partition, "nobody maps foreign memory");
+		fuzz_require(m->offset < memory->size && m->size <= memory->size - m->offset,
+		             "maps stay in their memory");
+		fuzz_require(memory->owner == CONFIG_SHARED || memory->owner == partition,
+		             "nobody maps foreign memory");
 		for (uint32_t j = 0; j < i; j++)
 			fuzz_require(!overlap(m->gpa, m->size, p->maps[j].gpa, p->maps[j].size), "maps do not overlap");
 	}
@@ -174,18 +172,21 @@ static void check_cpus(void)
 			const uint32_t cpu = t.of[i].vcpus[j].cpu;
 
 			fuzz_require(cpu < t.config.cpu_count && !seen[cpu]++, "a CPU has one owner");
-			fuzz_require(t.cpus[cpu].partition == i && t.cpus[cpu].vcpu == j, "both tables name the same one");
+			fuzz_require(t.cpus[cpu].partition == i && t.cpus[cpu].vcpu == j,
+			             "both tables name the same one");
 		}
 }
 
 /* No MSR that decides over the CPU is passed for writing, no console port of the core is passed at all. */
 static void check_rights(const struct config_partition *p)
 {
-	static const uint32_t host[] = { 0x1b, 0x3a, 0x3b, 0x10, 0x79, 0x1d9, 0x480, 0x48c, 0x802, 0x82f, 0x830, 0x833, 0x835, 0xda0 };
+	static const uint32_t host[] = { 0x1b,  0x3a,  0x3b,  0x10,  0x79,  0x1d9, 0x480,
+		                         0x48c, 0x802, 0x82f, 0x830, 0x833, 0x835, 0xda0 };
 
 	for (uint32_t i = 0; i < p->msr_count; i++)
 		for (size_t h = 0; h < sizeof host / sizeof *host; h++)
-			fuzz_require(p->msrs[i].write != MSR_PASS || host[h] < p->msrs[i].first || host[h] > p->msrs[i].last,
+			fuzz_require(p->msrs[i].write != MSR_PASS || host[h] < p->msrs[i].first ||
+			                     host[h] > p->msrs[i].last,
 			             "no MSR of the host is passed for writing");
 	for (uint32_t i = 0; i < p->port_count; i++)
 		fuzz_require(p->ports[i].kind != PORT_PASS || p->ports[i].first > 0xcff || p->ports[i].last < 0xcf8,

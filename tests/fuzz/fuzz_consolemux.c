@@ -73,7 +73,9 @@ static void step(struct fuzz_input *in, int tame)
 	int c;
 
 	switch (op % 8) {
-	case 0: case 1: case 2: /* some text, perhaps a line */
+	case 0:
+	case 1:
+	case 2: /* some text, perhaps a line */
 		for (uint32_t i = 0; i < op; i++)
 			mux_put(&mux, source, tame ? (uint8_t)('a' + source) : fuzz_byte(in));
 		break;

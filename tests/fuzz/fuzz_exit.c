@@ -14,17 +14,43 @@ static struct vmcs_image before;
 static struct cpu cpu_before;
 
 static const uint32_t guest_fields[] = {
-	VMCS_GUEST_RSP, VMCS_GUEST_RFLAGS, VMCS_GUEST_CR3, VMCS_GUEST_CR0, VMCS_GUEST_CR4, VMCS_GUEST_EFER,
-	VMCS_GUEST_DR7, VMCS_GUEST_CS_ACCESS, VMCS_GUEST_SS_ACCESS, VMCS_GUEST_INTERRUPTIBILITY,
-	VMCS_GUEST_PENDING_DEBUG, VMCS_IDT_VECTORING_INFO, VMCS_GUEST_PHYSICAL_ADDRESS, VMCS_EXIT_INTERRUPTION_ERROR,
+	VMCS_GUEST_RSP,
+	VMCS_GUEST_RFLAGS,
+	VMCS_GUEST_CR3,
+	VMCS_GUEST_CR0,
+	VMCS_GUEST_CR4,
+	VMCS_GUEST_EFER,
+	VMCS_GUEST_DR7,
+	VMCS_GUEST_CS_ACCESS,
+	VMCS_GUEST_SS_ACCESS,
+	VMCS_GUEST_INTERRUPTIBILITY,
+	VMCS_GUEST_PENDING_DEBUG,
+	VMCS_IDT_VECTORING_INFO,
+	VMCS_GUEST_PHYSICAL_ADDRESS,
+	VMCS_EXIT_INTERRUPTION_ERROR,
 };
 
 /* Fields that handlers may write. All others keep what vcpu_init() gave them. */
 static const uint32_t may_change[] = {
-	VMCS_GUEST_RIP, VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_CR0, VMCS_GUEST_CR4, VMCS_GUEST_EFER, VMCS_GUEST_DR7,
-	VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PREEMPTION_TIMER, VMCS_GUEST_PDPTE0, VMCS_GUEST_PDPTE1,
-	VMCS_GUEST_PDPTE2, VMCS_GUEST_PDPTE3, VMCS_CTRL_ENTRY, VMCS_CTRL_ENTRY_INTERRUPTION_INFO,
-	VMCS_CTRL_ENTRY_ERROR_CODE, VMCS_CTRL_CR0_SHADOW, VMCS_CTRL_CR4_SHADOW, VMCS_CTRL_PIN, VMCS_CTRL_PROC,
+	VMCS_GUEST_RIP,
+	VMCS_GUEST_PENDING_DEBUG,
+	VMCS_GUEST_CR0,
+	VMCS_GUEST_CR4,
+	VMCS_GUEST_EFER,
+	VMCS_GUEST_DR7,
+	VMCS_GUEST_INTERRUPTIBILITY,
+	VMCS_GUEST_PREEMPTION_TIMER,
+	VMCS_GUEST_PDPTE0,
+	VMCS_GUEST_PDPTE1,
+	VMCS_GUEST_PDPTE2,
+	VMCS_GUEST_PDPTE3,
+	VMCS_CTRL_ENTRY,
+	VMCS_CTRL_ENTRY_INTERRUPTION_INFO,
+	VMCS_CTRL_ENTRY_ERROR_CODE,
+	VMCS_CTRL_CR0_SHADOW,
+	VMCS_CTRL_CR4_SHADOW,
+	VMCS_CTRL_PIN,
+	VMCS_CTRL_PROC,
 };
 
 static uint32_t slot(uint32_t field)
@@ -39,12 +65,15 @@ static void check_vmcs(const struct vcpu *vcpu)
 	fuzz_require(!seam.vmcs.misuse, "VMWRITEs are right");
 	fuzz_require(!((seam_get(VMCS_CTRL_PIN) ^ before.value[slot(VMCS_CTRL_PIN)]) & ~(uint64_t)PIN_PREEMPTION_TIMER),
 	             "pin-based controls stay but for the preemption timer");
-	fuzz_require(!((seam_get(VMCS_CTRL_PROC) ^ before.value[slot(VMCS_CTRL_PROC)]) & ~(uint64_t)PROC_NMI_WINDOW_EXITING),
-	             "processor-based controls stay but for the NMI window");
-	fuzz_require(!((seam_get(VMCS_CTRL_ENTRY) ^ before.value[slot(VMCS_CTRL_ENTRY)]) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST),
+	fuzz_require(
+		!((seam_get(VMCS_CTRL_PROC) ^ before.value[slot(VMCS_CTRL_PROC)]) & ~(uint64_t)PROC_NMI_WINDOW_EXITING),
+		"processor-based controls stay but for the NMI window");
+	fuzz_require(!((seam_get(VMCS_CTRL_ENTRY) ^ before.value[slot(VMCS_CTRL_ENTRY)]) &
+	               ~(uint64_t)ENTRY_IA32E_MODE_GUEST),
 	             "entry controls stay but for the mode");
 	fuzz_require(!(cr0 & (CR0_CD | CR0_NW)) && cr0 & CR0_NE, "CR0.CD, NW and NE are the host's");
-	fuzz_require((cr4 & (CR4_MCE | CR4_VMXE)) == (CR4_MCE | CR4_VMXE) && !(cr4 & ~vcpu->cr4_allowed & ~(CR4_MCE | CR4_VMXE)),
+	fuzz_require((cr4 & (CR4_MCE | CR4_VMXE)) == (CR4_MCE | CR4_VMXE) &&
+	                     !(cr4 & ~vcpu->cr4_allowed & ~(CR4_MCE | CR4_VMXE)),
 	             "CR4's host bits are the host's");
 	for (size_t i = 0; i < sizeof may_change / sizeof *may_change; i++)
 		before.value[slot(may_change[i])] = seam.vmcs.value[slot(may_change[i])];
@@ -84,8 +113,27 @@ static void check_memory(const struct vcpu *vcpu)
 	             "what the guest may do does not change");
 }
 
+/* A guest that has switched paging off, and may be about to switch it on again, to long mode or PAE. */
+static void paging_off(struct fuzz_input *in, uint8_t how)
+{
+	uint64_t *entry = (uint64_t *)(void *)(seam.guest_page + 0x40);
+	const uint64_t efer = how & 1 ? EFER_LME : 0, cr4 = seam_get(VMCS_GUEST_CR4) & ~(CR4_PAE | CR4_PCIDE);
+
+	seam_set(VMCS_GUEST_CR0, (seam_get(VMCS_GUEST_CR0) & ~CR0_PG) | CR0_PE | CR0_NE);
+	seam_set(VMCS_GUEST_EFER, efer);
+	seam_set(VMCS_GUEST_CR4, how & 2 ? cr4 | CR4_PAE : cr4);
+	seam_set(VMCS_CTRL_ENTRY, seam_get(VMCS_CTRL_ENTRY) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	seam_set(VMCS_GUEST_CS_ACCESS, 0xc09b);
+	seam_set(VMCS_GUEST_CR3, how & 4 ? 0x40 : 0x10000000);
+	entry[0] = 1ull << (fuzz_byte(in) & 63) | (how >> 3 & 1);
+}
+
 static void guest_state(struct fuzz_input *in)
 {
+	const uint8_t mode = fuzz_byte(in);
+
+	if (mode & 0x80)
+		paging_off(in, mode);
 	for (uint32_t n = fuzz_byte(in) % 4; n > 0; n--) {
 		const uint32_t field = guest_fields[fuzz_byte(in) % (sizeof guest_fields / sizeof *guest_fields)];
 		uint64_t value = fuzz_number(in);
@@ -105,8 +153,9 @@ static void guest_state(struct fuzz_input *in)
 
 static uint32_t pick_reason(struct fuzz_input *in)
 {
-	static const uint8_t often[] = { EXIT_REASON_CPUID, EXIT_REASON_CR_ACCESS, EXIT_REASON_IO, EXIT_REASON_RDMSR, EXIT_REASON_WRMSR,
-		                         EXIT_REASON_VMCALL, EXIT_REASON_XSETBV, EXIT_REASON_EXCEPTION_OR_NMI };
+	static const uint8_t often[] = { EXIT_REASON_CPUID,  EXIT_REASON_CR_ACCESS,       EXIT_REASON_IO,
+		                         EXIT_REASON_RDMSR,  EXIT_REASON_WRMSR,           EXIT_REASON_VMCALL,
+		                         EXIT_REASON_XSETBV, EXIT_REASON_EXCEPTION_OR_NMI };
 	const uint8_t r = fuzz_byte(in);
 	const uint32_t reason = r & 0x80 ? r & 0x7f : often[r % sizeof often];
 
@@ -127,6 +176,13 @@ static void set_exit(struct fuzz_input *in, struct vcpu *vcpu, uint32_t reason)
 
 		vcpu->regs[REG_RCX] = msrs[which & 7] + (which & 8 ? fuzz_byte(in) : 0u);
 	}
+	if (reason == EXIT_REASON_CR_ACCESS) { /* a bit or two of CR0 or CR4, and paging with it */
+		const uint64_t now = seam_get(fuzz_byte(in) & 1 ? VMCS_GUEST_CR0 : VMCS_GUEST_CR4);
+		const uint8_t which = fuzz_byte(in);
+
+		vcpu->regs[REG_RAX] = now ^ 1ull << (which & 31) ^ (which & 0x40 ? CR0_CD : 0) ^
+		                      (which & 0x80 ? CR0_PG : 0);
+	}
 	if (reason == EXIT_REASON_VMCALL)
 		vcpu->regs[REG_RAX] = fuzz_byte(in) % 8;
 	if (reason == EXIT_REASON_NMI_WINDOW) /* it opens where nothing blocks */
@@ -141,6 +197,8 @@ static uint64_t qualification(struct fuzz_input *in, uint32_t reason)
 	static const uint8_t size[] = { 0, 1, 3, 0 };
 	const uint64_t q = fuzz_number(in);
 
+	if (reason == EXIT_REASON_CR_ACCESS && q & 1)
+		return q & 4; /* MOV to CR0 or CR4 from RAX */
 	return reason == EXIT_REASON_IO ? (q & ~7ull) | size[q & 3] : q;
 }
 

@@ -150,7 +150,8 @@ struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 		if (subleaf == 0)
 			return (struct cpuid_regs){ { m->cd_xcr0, size, 0xa80, 0 } };
 		if (subleaf == 1)
-			return (struct cpuid_regs){ { m->cd1_eax, m->cd1_eax & 8 ? size : 0, m->cd1_eax & 8 ? 0x100 : 0, 0 } };
+			return (struct cpuid_regs){ { m->cd1_eax, m->cd1_eax & 8 ? size : 0, m->cd1_eax & 8 ? 0x100 : 0,
+				                      0 } };
 		break;
 	case 0x80000000:
 		return (struct cpuid_regs){ { 0x80000008, 0, 0, 0 } };
@@ -360,9 +361,9 @@ static void map_cpu(void)
 }
 
 const struct config_port seam_ports[6] = {
-	{ .first = 0x300, .last = 0x30f, .kind = PORT_PASS },   { .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART },
-	{ .first = 0x600, .last = 0x600, .kind = PORT_SLEEP },  { .first = 0x601, .last = 0x601, .kind = PORT_NONE },
-	{ .first = 0x604, .last = 0x604, .kind = PORT_RESET },  { .first = 0x7ffb, .last = 0x8004, .kind = PORT_PASS },
+	{ .first = 0x300, .last = 0x30f, .kind = PORT_PASS },  { .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART },
+	{ .first = 0x600, .last = 0x600, .kind = PORT_SLEEP }, { .first = 0x601, .last = 0x601, .kind = PORT_NONE },
+	{ .first = 0x604, .last = 0x604, .kind = PORT_RESET }, { .first = 0x7ffb, .last = 0x8004, .kind = PORT_PASS },
 };
 
 void seam_reset(const struct seam_model *model)
@@ -444,8 +445,8 @@ int seam_injects(uint32_t vector)
 {
 	const uint64_t info = seam_get(VMCS_CTRL_ENTRY_INTERRUPTION_INFO);
 
-	return seam_get(VMCS_GUEST_RIP) == 0x1000 && info & INTERRUPTION_VALID && (info & INTERRUPTION_VECTOR) == vector &&
-	       (info & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION;
+	return seam_get(VMCS_GUEST_RIP) == 0x1000 && info & INTERRUPTION_VALID &&
+	       (info & INTERRUPTION_VECTOR) == vector && (info & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION;
 }
 
 uint64_t seam_result(const struct vcpu *vcpu)

@@ -85,11 +85,11 @@ struct seam {
 	} written[SEAM_MSR_LOG]; /* the last WRMSRs */
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
 	uint32_t attention_count;
-	char text[4096]; /* what print() and panic() said */
+	char text[4096];  /* what print() and panic() said */
 	uint8_t out[256]; /* console output of the partition */
 	uint32_t out_count, room;
-	const char *in; /* console input to come, or 0 */
-	int pump_left;  /* what console_pump() returns */
+	const char *in;                        /* console input to come, or 0 */
+	int pump_left;                         /* what console_pump() returns */
 	_Alignas(64) uint8_t guest_page[4096]; /* what window() shows */
 	enum seam_end end;
 	jmp_buf back;
@@ -112,8 +112,8 @@ uint64_t seam_get(uint32_t field);
 enum seam_end seam_exit(struct vcpu *vcpu, uint32_t reason, uint64_t qualification);
 
 /* What the guest finds on its next entry. */
-int seam_skipped(void);                 /* behind the instruction, no event */
-int seam_injects(uint32_t vector);      /* an exception, RIP as it was */
+int seam_skipped(void);                        /* behind the instruction, no event */
+int seam_injects(uint32_t vector);             /* an exception, RIP as it was */
 uint64_t seam_result(const struct vcpu *vcpu); /* EDX:EAX */
 
 /* The last WRMSR to `msr`, or ~0 if there was none. */

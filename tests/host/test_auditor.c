@@ -11,8 +11,8 @@
 
 #define CET (1ull << 23)
 #define VM86 (1ull << 17)
-#define BAD 0x800000000000ull   /* not canonical */
-#define FAR (1ull << 40)        /* beyond the physical-address width */
+#define BAD 0x800000000000ull /* not canonical */
+#define FAR (1ull << 40)      /* beyond the physical-address width */
 
 struct change {
 	enum { END, SET, ON, OFF } op;
@@ -25,14 +25,22 @@ struct row {
 	struct change change[6];
 };
 
-#define SET(f, v) { SET, VMCS_##f, v }
-#define ON(f, v) { ON, VMCS_##f, v }
-#define OFF(f, v) { OFF, VMCS_##f, v }
+#define SET(f, v)                \
+	{                        \
+		SET, VMCS_##f, v \
+	}
+#define ON(f, v)                \
+	{                       \
+		ON, VMCS_##f, v \
+	}
+#define OFF(f, v)                \
+	{                        \
+		OFF, VMCS_##f, v \
+	}
 #define INJECT(v) SET(CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | (v))
-#define NOT_LONG                                                                                                       \
-	OFF(CTRL_ENTRY, ENTRY_IA32E_MODE_GUEST), OFF(GUEST_EFER, EFER_LME | EFER_LMA)
-#define VIRTUAL_DELIVERY                                                                                               \
-	ON(CTRL_PIN, PIN_EXTERNAL_INTERRUPT_EXITING), ON(CTRL_PROC, PROC_TPR_SHADOW), SET(CTRL_VIRTUAL_APIC, 0x1000),  \
+#define NOT_LONG OFF(CTRL_ENTRY, ENTRY_IA32E_MODE_GUEST), OFF(GUEST_EFER, EFER_LME | EFER_LMA)
+#define VIRTUAL_DELIVERY                                                                                              \
+	ON(CTRL_PIN, PIN_EXTERNAL_INTERRUPT_EXITING), ON(CTRL_PROC, PROC_TPR_SHADOW), SET(CTRL_VIRTUAL_APIC, 0x1000), \
 		ON(CTRL_PROC2, PROC2_VIRTUAL_INTERRUPT_DELIVERY)
 
 static const struct row rows[] = {
@@ -49,8 +57,7 @@ static const struct row rows[] = {
 	{ "virtual NMIs need", { OFF(CTRL_PIN, PIN_NMI_EXITING) } },
 	{ "NMI-window exiting", { OFF(CTRL_PIN, PIN_VIRTUAL_NMIS), ON(CTRL_PROC, PROC_NMI_WINDOW_EXITING) } },
 	{ "virtual-APIC address", { ON(CTRL_PROC, PROC_TPR_SHADOW), SET(CTRL_VIRTUAL_APIC, 1) } },
-	{ "TPR threshold",
-	  { ON(CTRL_PROC, PROC_TPR_SHADOW), SET(CTRL_VIRTUAL_APIC, 0), SET(CTRL_TPR_THRESHOLD, 16) } },
+	{ "TPR threshold", { ON(CTRL_PROC, PROC_TPR_SHADOW), SET(CTRL_VIRTUAL_APIC, 0), SET(CTRL_TPR_THRESHOLD, 16) } },
 	{ "needs the TPR shadow", { ON(CTRL_PROC2, PROC2_VIRTUALIZE_X2APIC) } },
 	{ "APIC-access address", { ON(CTRL_PROC2, PROC2_VIRTUALIZE_APIC_ACCESSES), SET(CTRL_APIC_ACCESS, 1) } },
 	{ "excludes virtualize APIC",
@@ -80,8 +87,7 @@ static const struct row rows[] = {
 	{ "needs RTIT_CTL", { ON(CTRL_PROC2, PROC2_PT_GUEST_PHYSICAL), ON(CTRL_EXIT, EXIT_CLEAR_RTIT_CTL) } },
 	{ "VM-function controls", { ON(CTRL_PROC2, PROC2_VM_FUNCTIONS), SET(CTRL_VM_FUNCTIONS, 2) } },
 	{ "EPTP switching needs", { SET(CTRL_PROC2, PROC2_VM_FUNCTIONS), SET(CTRL_VM_FUNCTIONS, 1) } },
-	{ "EPTP-list",
-	  { ON(CTRL_PROC2, PROC2_VM_FUNCTIONS), SET(CTRL_VM_FUNCTIONS, 1), SET(CTRL_EPTP_LIST, 1) } },
+	{ "EPTP-list", { ON(CTRL_PROC2, PROC2_VM_FUNCTIONS), SET(CTRL_VM_FUNCTIONS, 1), SET(CTRL_EPTP_LIST, 1) } },
 	{ "VMREAD-bitmap", { ON(CTRL_PROC2, PROC2_VMCS_SHADOWING), SET(CTRL_VMREAD_BITMAP, 1) } },
 	{ "VMWRITE-bitmap",
 	  { ON(CTRL_PROC2, PROC2_VMCS_SHADOWING), SET(CTRL_VMREAD_BITMAP, 0), SET(CTRL_VMWRITE_BITMAP, FAR) } },
@@ -200,8 +206,8 @@ static const struct row rows[] = {
 	{ "FS or GS base", { SET(GUEST_FS_BASE, BAD), ON(GUEST_FS_ACCESS, ACCESS_UNUSABLE) } },
 	{ "a data segment is not accessed", { OFF(GUEST_ES_ACCESS, 1) } },
 	{ "is not readable", { SET(GUEST_ES_ACCESS, ACCESS_G | ACCESS_PRESENT | ACCESS_S | 9) } },
-	{ "is below its RPL", { OFF(CTRL_PROC2, PROC2_UNRESTRICTED_GUEST), SET(GUEST_SS_SELECTOR, 0),
-	                        ON(GUEST_ES_SELECTOR, 3) } },
+	{ "is below its RPL",
+	  { OFF(CTRL_PROC2, PROC2_UNRESTRICTED_GUEST), SET(GUEST_SS_SELECTOR, 0), ON(GUEST_ES_SELECTOR, 3) } },
 	{ "bits 63:32 of DS", { SET(GUEST_DS_BASE, 1ull << 32) } },
 	{ "base in virtual-8086", { NOT_LONG, ON(GUEST_RFLAGS, VM86) } },
 	{ "limit in virtual-8086", { NOT_LONG, ON(GUEST_RFLAGS, VM86), SET(GUEST_ES_BASE, 0x180) } },
@@ -219,10 +225,11 @@ static const struct row rows[] = {
 	{ "with RFLAGS.IF 0", { INJECT(INTERRUPTION_EXTERNAL | 32) } },
 	/* 27.3.1.5 */
 	{ "activity state is not supported", { SET(GUEST_ACTIVITY, 4) } },
-	{ "HLT state needs", { SET(GUEST_ACTIVITY, ACTIVITY_HLT), ON(GUEST_SS_ACCESS, 3u << 5),
-	                       ON(GUEST_CS_ACCESS, 3u << 5) } },
-	{ "needs the active state", { SET(GUEST_ACTIVITY, ACTIVITY_HLT), ON(GUEST_RFLAGS, RFLAGS_IF),
-	                              SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI) } },
+	{ "HLT state needs",
+	  { SET(GUEST_ACTIVITY, ACTIVITY_HLT), ON(GUEST_SS_ACCESS, 3u << 5), ON(GUEST_CS_ACCESS, 3u << 5) } },
+	{ "needs the active state",
+	  { SET(GUEST_ACTIVITY, ACTIVITY_HLT), ON(GUEST_RFLAGS, RFLAGS_IF),
+	    SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI) } },
 	{ "in HLT state", { SET(GUEST_ACTIVITY, ACTIVITY_HLT), INJECT(INTERRUPTION_HARDWARE_EXCEPTION | 6) } },
 	{ "in shutdown state",
 	  { SET(GUEST_ACTIVITY, ACTIVITY_SHUTDOWN), INJECT(INTERRUPTION_HARDWARE_EXCEPTION | 6) } },
@@ -230,11 +237,12 @@ static const struct row rows[] = {
 	{ "reserved bits of the interruptibility", { SET(GUEST_INTERRUPTIBILITY, 1u << 5) } },
 	{ "both STI and MOV SS", { SET(GUEST_INTERRUPTIBILITY, 3) } },
 	{ "blocking by STI with", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI) } },
-	{ "while STI or MOV SS blocks", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_MOV_SS), ON(GUEST_RFLAGS, RFLAGS_IF),
-	                                  INJECT(INTERRUPTION_EXTERNAL | 32) } },
+	{ "while STI or MOV SS blocks",
+	  { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_MOV_SS), ON(GUEST_RFLAGS, RFLAGS_IF),
+	    INJECT(INTERRUPTION_EXTERNAL | 32) } },
 	{ "while MOV SS blocks", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_MOV_SS), INJECT(INTERRUPTION_NMI | 2) } },
-	{ "while STI blocks", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI), ON(GUEST_RFLAGS, RFLAGS_IF),
-	                        INJECT(INTERRUPTION_NMI | 2) } },
+	{ "while STI blocks",
+	  { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI), ON(GUEST_RFLAGS, RFLAGS_IF), INJECT(INTERRUPTION_NMI | 2) } },
 	{ "blocking by SMI", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_SMI) } },
 	{ "virtual NMIs are blocked", { SET(GUEST_INTERRUPTIBILITY, BLOCKING_BY_NMI), INJECT(INTERRUPTION_NMI | 2) } },
 	{ "enclave interruption", { SET(GUEST_INTERRUPTIBILITY, ENCLAVE_INTERRUPTION | BLOCKING_BY_MOV_SS) } },
@@ -261,8 +269,7 @@ static char detail[128];
 static void apply(const struct change *c)
 {
 	uint64_t old = vmcs_image_read(&image, c->field);
-	vmcs_image_write(&image, c->field,
-	                 c->op == SET ? c->value : c->op == ON ? old | c->value : old & ~c->value);
+	vmcs_image_write(&image, c->field, c->op == SET ? c->value : c->op == ON ? old | c->value : old & ~c->value);
 }
 
 static const char *audit(void)

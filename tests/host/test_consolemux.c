@@ -244,7 +244,8 @@ static void test_keyboard_switches(void **state)
 	(void)state;
 	put(LINUX, "# ");
 	output(SIZE_MAX);
-	keys("a\x1d" "b");
+	keys("a\x1d"
+	     "b");
 	expect("\r\n--- keyboard: rt (2 of 2); Ctrl-] switches, then ? is help ---\r\n");
 	put(RT, "now at once");
 	expect("[rt] now at once");
@@ -328,7 +329,7 @@ static void test_random_operations(void **state)
 		case 1:
 		case 2:
 			in += (size_t)mux_put(&mux, (r >> 25) % 3,
-					      byte & 1 ? byte : (uint8_t) "\n\r\b\x1b[z12"[byte >> 5]);
+			                      byte & 1 ? byte : (uint8_t) "\n\r\b\x1b[z12"[byte >> 5]);
 			break;
 		case 3:
 			mux_input(&mux, byte < 8 ? 0x1d : byte);

@@ -41,7 +41,8 @@ static int listed(uint32_t leaf)
 
 static void test_unlisted_leaves_are_zero(void **state)
 {
-	static const uint32_t base[] = { 0, 0x40000000, 0x40000100, 0x80000000, 0x20000000, 0xffffff00, 0xc0000000, 0x7fffff80 };
+	static const uint32_t base[] = { 0,          0x40000000, 0x40000100, 0x80000000,
+		                         0x20000000, 0xffffff00, 0xc0000000, 0x7fffff80 };
 
 	(void)state;
 	vcpu = seam_start(&seam_models[2], 0);
@@ -80,8 +81,8 @@ static void test_apic_id_and_topology(void **state)
 		assert_int_equal(ask(1, 0)[1] >> 24, index);
 		assert_int_equal(ask(0xb, 0)[3], index);
 		assert_int_equal(ask(0xb, 1)[3], index);
-		assert_int_equal(ask(1, 0)[2] >> 31, 1);       /* a hypervisor */
-		assert_int_equal(ask(1, 0)[2] >> 21 & 1, 1);   /* x2APIC */
+		assert_int_equal(ask(1, 0)[2] >> 31, 1);      /* a hypervisor */
+		assert_int_equal(ask(1, 0)[2] >> 21 & 1, 1);  /* x2APIC */
 		assert_int_equal(ask(1, 5)[1], ask(1, 0)[1]); /* ECX does not matter here */
 	}
 }
@@ -131,9 +132,12 @@ static void test_mirrors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_unlisted_leaves_are_zero), cmocka_unit_test(test_hidden_features),
-		cmocka_unit_test(test_apic_id_and_topology),     cmocka_unit_test(test_frequencies),
-		cmocka_unit_test(test_signatures),               cmocka_unit_test(test_mirrors),
+		cmocka_unit_test(test_unlisted_leaves_are_zero),
+		cmocka_unit_test(test_hidden_features),
+		cmocka_unit_test(test_apic_id_and_topology),
+		cmocka_unit_test(test_frequencies),
+		cmocka_unit_test(test_signatures),
+		cmocka_unit_test(test_mirrors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,14 @@ enum kind { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 static enum kind kind_of(uint32_t vector)
 {
 	switch (vector) {
-	case 0: case 10: case 11: case 12: case 13: case 21: case 29: case 30:
+	case 0:
+	case 10:
+	case 11:
+	case 12:
+	case 13:
+	case 21:
+	case 29:
+	case 30:
 		return CONTRIBUTORY;
 	case 14:
 		return PAGE_FAULT;
@@ -49,7 +56,8 @@ static enum kind kind_of(uint32_t vector)
 
 static int has_error_code(uint32_t vector)
 {
-	return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30;
+	return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 ||
+	       vector == 30;
 }
 
 /* Table 6-5. Returns the vector that is delivered, or 99 for a shutdown. */
@@ -174,7 +182,8 @@ static void test_exceptions_that_exit(void **state)
 	assert_int_equal(exception(INTERRUPTION_HARDWARE_EXCEPTION | VECTOR_DB, 0x2000), END_RETURNED);
 	assert_int_equal(seam_get(VMCS_GUEST_DR7), 0x400); /* GD is cleared on the way into the handler */
 	seam_set(VMCS_EXIT_INTERRUPTION_ERROR, 0);
-	assert_int_equal(exception(INTERRUPTION_HARDWARE_EXCEPTION | INTERRUPTION_ERROR_CODE | VECTOR_AC, 0), END_RETURNED);
+	assert_int_equal(exception(INTERRUPTION_HARDWARE_EXCEPTION | INTERRUPTION_ERROR_CODE | VECTOR_AC, 0),
+	                 END_RETURNED);
 	assert_true(seam_injects(VECTOR_AC));
 	seam.attention_count = 0;
 	assert_int_equal(exception(INTERRUPTION_NMI | 2, 0), END_RETURNED);
@@ -191,7 +200,9 @@ static void test_iret_keeps_nmis_blocked(void **state)
 		for (uint32_t vectoring = 0; vectoring < 2; vectoring++) {
 			seam_set(VMCS_GUEST_INTERRUPTIBILITY, 0);
 			seam_set(VMCS_IDT_VECTORING_INFO, vectoring ? INTERRUPTION_VALID : 0);
-			exception(INTERRUPTION_HARDWARE_EXCEPTION | VECTOR_AC | (iret ? INTERRUPTION_NMI_UNBLOCKING : 0), 0);
+			exception(INTERRUPTION_HARDWARE_EXCEPTION | VECTOR_AC |
+			                  (iret ? INTERRUPTION_NMI_UNBLOCKING : 0),
+			          0);
 			assert_int_equal(seam_get(VMCS_GUEST_INTERRUPTIBILITY),
 			                 iret && !vectoring ? BLOCKING_BY_NMI : 0);
 		}
@@ -235,11 +246,12 @@ static void test_every_exit_reason(void **state)
 /* Instructions that do not exist for the guest: #UD, counted. */
 static void test_undefined_instructions(void **state)
 {
-	static const uint32_t reasons[] = { EXIT_REASON_GETSEC, EXIT_REASON_VMCLEAR, EXIT_REASON_VMLAUNCH, EXIT_REASON_VMPTRLD,
-		                            EXIT_REASON_VMPTRST, EXIT_REASON_VMREAD, EXIT_REASON_VMRESUME,
-		                            EXIT_REASON_VMWRITE, EXIT_REASON_VMXOFF, EXIT_REASON_VMXON, EXIT_REASON_MWAIT,
-		                            EXIT_REASON_MONITOR, EXIT_REASON_INVEPT, EXIT_REASON_INVVPID,
-		                            EXIT_REASON_VMFUNC, EXIT_REASON_ENCLS, EXIT_REASON_PCONFIG };
+	static const uint32_t reasons[] = { EXIT_REASON_GETSEC,   EXIT_REASON_VMCLEAR, EXIT_REASON_VMLAUNCH,
+		                            EXIT_REASON_VMPTRLD,  EXIT_REASON_VMPTRST, EXIT_REASON_VMREAD,
+		                            EXIT_REASON_VMRESUME, EXIT_REASON_VMWRITE, EXIT_REASON_VMXOFF,
+		                            EXIT_REASON_VMXON,    EXIT_REASON_MWAIT,   EXIT_REASON_MONITOR,
+		                            EXIT_REASON_INVEPT,   EXIT_REASON_INVVPID, EXIT_REASON_VMFUNC,
+		                            EXIT_REASON_ENCLS,    EXIT_REASON_PCONFIG };
 
 	(void)state;
 	for (uint32_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {

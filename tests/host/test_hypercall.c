@@ -39,8 +39,8 @@ static int64_t call(uint64_t number, uint64_t rdi)
 	return (int64_t)vcpu->regs[REG_RAX];
 }
 
-static const uint64_t odd[] = { BH_CALL_COUNT, BH_CALL_COUNT + 1, 63, 64, 65, 1ull << 31, 1ull << 32, (1ull << 32) + BH_VERSION,
-	                        1ull << 63, INT64_MAX, ~0ull };
+static const uint64_t odd[] = { BH_CALL_COUNT, BH_CALL_COUNT + 1,         63,         64,        65,   1ull << 31,
+	                        1ull << 32,    (1ull << 32) + BH_VERSION, 1ull << 63, INT64_MAX, ~0ull };
 
 static void test_numbers_that_do_not_exist(void **state)
 {
@@ -133,8 +133,10 @@ static void test_console_read(void **state)
 
 static void test_counters(void **state)
 {
-	static const uint64_t bad[] = { 6, 7, 63, BH_COUNTER_REASON + EXIT_REASONS_COUNTED, 1ull << 32, (1ull << 32) + 64,
-		                        1ull << 63, ~0ull, ~0ull - 63 };
+	static const uint64_t bad[] = {
+		6,          7,     63,        BH_COUNTER_REASON + EXIT_REASONS_COUNTED, 1ull << 32, (1ull << 32) + 64,
+		1ull << 63, ~0ull, ~0ull - 63
+	};
 	uint64_t exits;
 
 	(void)state;

@@ -64,8 +64,9 @@ static uint32_t meant(uint32_t self, uint32_t shorthand, uint32_t logical, uint3
 	}
 }
 
-static const uint32_t destinations[] = { 0,      1,          2,       3,          7,    0xe,    0x10,       0x12,      0x14,
-	                                 0x16,   0xfe,       0xff,    0x100,      6,    0xffff, 0x10001,    0x7fffffff, 0x80000000,
+static const uint32_t destinations[] = { 0,      1,          2,       3,         7,          0xe,
+	                                 0x10,   0x12,       0x14,    0x16,      0xfe,       0xff,
+	                                 0x100,  6,          0xffff,  0x10001,   0x7fffffff, 0x80000000,
 	                                 0xfffe, 0xfffffffe, 0x20004, 0xffffffff };
 
 static void check(struct vcpu *vcpu, uint32_t self, uint32_t low, uint32_t destination)

@@ -139,9 +139,12 @@ static void test_highest_range(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_default_write_back, setup), cmocka_unit_test_setup(test_off_or_low, setup),
-		cmocka_unit_test_setup(test_covered, setup),            cmocka_unit_test_setup(test_overlap, setup),
-		cmocka_unit_test_setup(test_mask_with_holes, setup),    cmocka_unit_test_setup(test_highest_range, setup),
+		cmocka_unit_test_setup(test_default_write_back, setup),
+		cmocka_unit_test_setup(test_off_or_low, setup),
+		cmocka_unit_test_setup(test_covered, setup),
+		cmocka_unit_test_setup(test_overlap, setup),
+		cmocka_unit_test_setup(test_mask_with_holes, setup),
+		cmocka_unit_test_setup(test_highest_range, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

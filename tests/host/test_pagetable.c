@@ -95,9 +95,10 @@ static void random_ranges(void **state)
 			uint64_t grain = rnd(2) ? LARGE_PAGE_SIZE : PAGE_SIZE, skip = rnd(slot / grain) * grain;
 
 			r[i] = (struct range){ base + (uint64_t)i * slot + skip, rnd(1u << 20) * grain,
-			                       (1 + rnd((slot - skip) / grain)) * grain, rights[rnd(4)] };
+				               (1 + rnd((slot - skip) / grain)) * grain, rights[rnd(4)] };
 			assert_int_equal(pt_map(&pt_format_ept, &pool, r[i].in, r[i].out, r[i].size, r[i].rights,
-			                        shifts[rnd(3)]), PT_OK);
+			                        shifts[rnd(3)]),
+			                 PT_OK);
 		}
 		for (uint64_t in = base - slot * (base >= slot); in < base + (SLOTS + 1) * slot; in += PAGE_SIZE) {
 			const struct range *hit = NULL;
@@ -124,8 +125,9 @@ static void large_pages_where_possible(void **state)
 	(void)state;
 	/* 4 KiB and 2 MiB pages up to 1 GiB, one 1 GiB page, one 2 MiB page, one 4 KiB page */
 	assert_int_equal(pt_map(&pt_format_ept, &pool, giga - LARGE_PAGE_SIZE - PAGE_SIZE,
-	                        9 * giga - LARGE_PAGE_SIZE - PAGE_SIZE, giga + 2 * LARGE_PAGE_SIZE + 2 * PAGE_SIZE,
-	                        3, 30), PT_OK);
+	                        9 * giga - LARGE_PAGE_SIZE - PAGE_SIZE, giga + 2 * LARGE_PAGE_SIZE + 2 * PAGE_SIZE, 3,
+	                        30),
+	                 PT_OK);
 	leaf(&pool, giga - LARGE_PAGE_SIZE - PAGE_SIZE, 7, &size), assert_int_equal(size, PAGE_SIZE);
 	leaf(&pool, giga - LARGE_PAGE_SIZE, 7, &size), assert_int_equal(size, LARGE_PAGE_SIZE);
 	leaf(&pool, giga, 7, &size), assert_int_equal(size, giga);
@@ -144,8 +146,13 @@ static void large_pages_where_possible(void **state)
 
 static void ia32e_bits(void **state)
 {
-	static const struct { uint32_t rights; uint64_t bits; } cases[] = {
-		{ RIGHT_READ, 0x61 | NX }, { RIGHT_READ | RIGHT_WRITE, 0x63 | NX }, { RIGHT_READ | RIGHT_EXEC, 0x61 },
+	static const struct {
+		uint32_t rights;
+		uint64_t bits;
+	} cases[] = {
+		{ RIGHT_READ, 0x61 | NX },
+		{ RIGHT_READ | RIGHT_WRITE, 0x63 | NX },
+		{ RIGHT_READ | RIGHT_EXEC, 0x61 },
 		{ RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC, 0x63 },
 	};
 	const uint64_t in = 0xffff80000000ull; /* the upper half, without its sign extension */
@@ -155,7 +162,8 @@ static void ia32e_bits(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct pt_pool pool = fresh_pool(POOL_PAGES);
 
-		assert_int_equal(pt_map(&pt_format_ia32e, &pool, in, 0x1234000, 2 * PAGE_SIZE, cases[i].rights, 12), PT_OK);
+		assert_int_equal(pt_map(&pt_format_ia32e, &pool, in, 0x1234000, 2 * PAGE_SIZE, cases[i].rights, 12),
+		                 PT_OK);
 		assert_true(leaf(&pool, in + PAGE_SIZE, 1, &size) == (0x1235000 | cases[i].bits));
 		assert_true(memory[511] == (POOL_PHYS + PAGE_SIZE) + 0x23);
 		assert_true(leaf(&pool, in + 2 * PAGE_SIZE, 1, &size) == 0);
@@ -208,9 +216,9 @@ static void overlaps(void **state)
 	struct pt_pool pool = fresh_pool(POOL_PAGES);
 
 	(void)state;
-	assert_int_equal(map(&pt_format_ept, &pool, 0, 0, giga), PT_OK);                                  /* 1 GiB leaf */
-	assert_int_equal(map(&pt_format_ept, &pool, giga, giga, LARGE_PAGE_SIZE), PT_OK);                 /* 2 MiB leaf */
-	assert_int_equal(map(&pt_format_ept, &pool, giga + LARGE_PAGE_SIZE, giga, PAGE_SIZE), PT_OK);     /* 4 KiB leaf */
+	assert_int_equal(map(&pt_format_ept, &pool, 0, 0, giga), PT_OK);                              /* 1 GiB leaf */
+	assert_int_equal(map(&pt_format_ept, &pool, giga, giga, LARGE_PAGE_SIZE), PT_OK);             /* 2 MiB leaf */
+	assert_int_equal(map(&pt_format_ept, &pool, giga + LARGE_PAGE_SIZE, giga, PAGE_SIZE), PT_OK); /* 4 KiB leaf */
 	assert_int_equal(map(&pt_format_ept, &pool, 0, 0, giga), PT_OVERLAP);
 	assert_int_equal(map(&pt_format_ept, &pool, giga / 2, 0, PAGE_SIZE), PT_OVERLAP);
 	assert_int_equal(map(&pt_format_ept, &pool, giga / 2, 0, LARGE_PAGE_SIZE), PT_OVERLAP);
@@ -240,12 +248,9 @@ static void full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_ranges),
-		cmocka_unit_test(large_pages_where_possible),
-		cmocka_unit_test(ia32e_bits),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(overlaps),
-		cmocka_unit_test(full),
+		cmocka_unit_test(random_ranges), cmocka_unit_test(large_pages_where_possible),
+		cmocka_unit_test(ia32e_bits),    cmocka_unit_test(refusals),
+		cmocka_unit_test(overlaps),      cmocka_unit_test(full),
 	};
 
 	return cmocka_run_group_tests_name("pagetable", tests, NULL, NULL);

@@ -202,7 +202,8 @@ static void test_pdptes(void **state)
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(seam_get(VMCS_GUEST_PDPTE0 + 2 * i), entry[i]);
 	for (uint32_t bit = 1; bit < 64; bit++) {
-		const int reserved = bit == 1 || bit == 2 || (bit >= 5 && bit <= 8) || bit >= 52;
+		const int reserved = bit == 1 || bit == 2 || (bit >= 5 && bit <= 8) ||
+		                     bit >= seam.model.caps.physical_bits;
 
 		entry[3] = 3 << 12 | 1;
 		assert_true(write_cr(CR0_TO, good_cr0 & ~CR0_PG));
@@ -244,8 +245,8 @@ static void test_xsetbv(void **state)
 	(void)state;
 	for (uint32_t value = 0; value < 1024; value++) {
 		const uint32_t avx512 = value & 0xe0;
-		const int right = value & 1 && !(value & ~(uint32_t)vcpu->xcr0_allowed) && (!(value & 4) || value & 2) &&
-		                  (!avx512 || (avx512 == 0xe0 && value & 4));
+		const int right = value & 1 && !(value & ~(uint32_t)vcpu->xcr0_allowed) &&
+		                  (!(value & 4) || value & 2) && (!avx512 || (avx512 == 0xe0 && value & 4));
 
 		seam.xcr0 = 1;
 		vcpu->regs[REG_RAX] = value;

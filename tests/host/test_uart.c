@@ -42,12 +42,12 @@ static int has_ier_and_loop(void)
 	uint8_t none, all, status;
 
 	out(IER, 0);
-	none = in(IER) & 0xf;
+	none = in(IER)&0xf;
 	out(IER, 0xf);
-	all = in(IER) & 0xf;
+	all = in(IER)&0xf;
 	out(IER, ier);
 	out(MCR, 0x10 | 0x0a);
-	status = in(MSR_REGISTER) & 0xf0;
+	status = in(MSR_REGISTER)&0xf0;
 	out(MCR, mcr);
 	return none == 0 && all == 0xf && status == 0x90;
 }
@@ -174,9 +174,9 @@ static void test_loop(void **state)
 	}
 	out(DATA, 'l');
 	assert_int_equal(seam.out_count, 0);
-	assert_int_equal(in(LSR) & 1, 1);
+	assert_int_equal(in(LSR)&1, 1);
 	assert_int_equal(in(DATA), 'l');
-	assert_int_equal(in(LSR) & 1, 0);
+	assert_int_equal(in(LSR)&1, 0);
 	out(MCR, 0);
 	assert_int_equal(in(MSR_REGISTER), 0xb0);
 }

@@ -36,63 +36,88 @@ static void good_partition(struct table *t, unsigned i)
 {
 	struct config_partition *p = &t->partitions[i];
 
-	t->maps[i][0] = (struct config_map){.memory = (uint16_t)i, .rights = RWX, .size = MIB};
-	t->maps[i][1] =
-	    (struct config_map){.memory = 2, .rights = RIGHT_READ | RIGHT_WRITE, .gpa = 2 * MIB, .size = 2 * PAGE_SIZE};
-	t->segments[i][0] = (struct config_segment){.offset = 0, .size = 100, .gpa = 0x10000};
-	t->segments[i][1] = (struct config_segment){.offset = 128, .size = 872, .gpa = 0xff000};
-	t->cpuid[i][0] = (struct config_cpuid){.leaf = 1, .mask = {0, 0, 1, 0}};
-	t->cpuid[i][1] = (struct config_cpuid){.leaf = 4, .subleaf = 0};
-	t->cpuid[i][2] = (struct config_cpuid){.leaf = 4, .subleaf = 1};
-	t->msrs[i][0] = (struct config_msr){.first = 0x10, .last = 0x10, .read = MSR_PASS, .write = MSR_VALUE};
-	t->msrs[i][1] = (struct config_msr){.first = 0x1a0, .last = 0x1a0, .read = MSR_SHADOW, .write = MSR_SHADOW};
-	t->msrs[i][2] = (struct config_msr){.first = 0x830, .last = 0x830, .read = MSR_APIC_ICR, .write = MSR_APIC_ICR};
-	t->msrs[i][3] = (struct config_msr){.first = 0xc0000080, .last = 0xc0000084, .read = MSR_PASS, .write = MSR_PASS};
-	t->ports[i][0] = (struct config_port){.first = 0x60, .last = 0x60, .kind = PORT_PASS};
-	t->ports[i][1] = (struct config_port){.first = 0x3f8, .last = 0x3ff, .kind = PORT_UART};
+	t->maps[i][0] = (struct config_map){ .memory = (uint16_t)i, .rights = RWX, .size = MIB };
+	t->maps[i][1] = (struct config_map){
+		.memory = 2, .rights = RIGHT_READ | RIGHT_WRITE, .gpa = 2 * MIB, .size = 2 * PAGE_SIZE
+	};
+	t->segments[i][0] = (struct config_segment){ .offset = 0, .size = 100, .gpa = 0x10000 };
+	t->segments[i][1] = (struct config_segment){ .offset = 128, .size = 872, .gpa = 0xff000 };
+	t->cpuid[i][0] = (struct config_cpuid){ .leaf = 1, .mask = { 0, 0, 1, 0 } };
+	t->cpuid[i][1] = (struct config_cpuid){ .leaf = 4, .subleaf = 0 };
+	t->cpuid[i][2] = (struct config_cpuid){ .leaf = 4, .subleaf = 1 };
+	t->msrs[i][0] = (struct config_msr){ .first = 0x10, .last = 0x10, .read = MSR_PASS, .write = MSR_VALUE };
+	t->msrs[i][1] = (struct config_msr){ .first = 0x1a0, .last = 0x1a0, .read = MSR_SHADOW, .write = MSR_SHADOW };
+	t->msrs[i][2] =
+		(struct config_msr){ .first = 0x830, .last = 0x830, .read = MSR_APIC_ICR, .write = MSR_APIC_ICR };
+	t->msrs[i][3] =
+		(struct config_msr){ .first = 0xc0000080, .last = 0xc0000084, .read = MSR_PASS, .write = MSR_PASS };
+	t->ports[i][0] = (struct config_port){ .first = 0x60, .last = 0x60, .kind = PORT_PASS };
+	t->ports[i][1] = (struct config_port){ .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART };
 	*p = (struct config_partition){
 		.name = i == 0 ? "one" : "two",
 		.hypercalls = 1ull << BH_VERSION,
-		.payload = {.file = "x.img", .size = 1000},
-		.entry = {.rip = 0x10000, .cr3 = 0xfe000, .gdt_base = 0xff000, .gdt_limit = 31},
-		.vcpus = t->vcpus[i], .maps = t->maps[i], .segments = t->segments[i], .cpuid = t->cpuid[i],
-		.msrs = t->msrs[i], .ports = t->ports[i],
-		.vcpu_count = i == 0 ? 2 : 1, .map_count = 2, .segment_count = 2, .cpuid_count = 3, .msr_count = 4,
+		.payload = { .file = "x.img", .size = 1000 },
+		.entry = { .rip = 0x10000, .cr3 = 0xfe000, .gdt_base = 0xff000, .gdt_limit = 31 },
+		.vcpus = t->vcpus[i],
+		.maps = t->maps[i],
+		.segments = t->segments[i],
+		.cpuid = t->cpuid[i],
+		.msrs = t->msrs[i],
+		.ports = t->ports[i],
+		.vcpu_count = i == 0 ? 2 : 1,
+		.map_count = 2,
+		.segment_count = 2,
+		.cpuid_count = 3,
+		.msr_count = 4,
 		.port_count = 2,
-		.basic = {[1] = {.first = 0, .count = 1, .any_subleaf = 1}, [4] = {.first = 1, .count = 2}},
-		.action = {[ERROR_TRIPLE_FAULT] = ACTION_STOP, [ERROR_MEMORY] = ACTION_STOP, [ERROR_MSR] = ACTION_INJECT,
-		           [ERROR_PORT] = ACTION_IGNORE, [ERROR_INSTRUCTION] = ACTION_INJECT,
-		           [ERROR_INTERRUPT] = ACTION_INJECT, [ERROR_EXIT] = ACTION_STOP, [ERROR_PAYLOAD] = ACTION_STOP},
+		.basic = { [1] = { .first = 0, .count = 1, .any_subleaf = 1 }, [4] = { .first = 1, .count = 2 } },
+		.action = { [ERROR_TRIPLE_FAULT] = ACTION_STOP,
+		            [ERROR_MEMORY] = ACTION_STOP,
+		            [ERROR_MSR] = ACTION_INJECT,
+		            [ERROR_PORT] = ACTION_IGNORE,
+		            [ERROR_INSTRUCTION] = ACTION_INJECT,
+		            [ERROR_INTERRUPT] = ACTION_INJECT,
+		            [ERROR_EXIT] = ACTION_STOP,
+		            [ERROR_PAYLOAD] = ACTION_STOP },
 	};
 }
 
 static void good(struct table *t)
 {
 	memset(t, 0, sizeof *t);
-	t->cpus[0] = (struct config_cpu){.partition = 0, .vcpu = 0};
-	t->cpus[1] = (struct config_cpu){.partition = 1, .vcpu = 0};
-	t->cpus[2] = (struct config_cpu){.partition = 0, .vcpu = 1};
-	t->vcpus[0][0] = (struct config_vcpu){.cpu = 0, .apic_id = 0};
-	t->vcpus[0][1] = (struct config_vcpu){.cpu = 2, .apic_id = 1};
-	t->vcpus[1][0] = (struct config_vcpu){.cpu = 1, .apic_id = 0};
+	t->cpus[0] = (struct config_cpu){ .partition = 0, .vcpu = 0 };
+	t->cpus[1] = (struct config_cpu){ .partition = 1, .vcpu = 0 };
+	t->cpus[2] = (struct config_cpu){ .partition = 0, .vcpu = 1 };
+	t->vcpus[0][0] = (struct config_vcpu){ .cpu = 0, .apic_id = 0 };
+	t->vcpus[0][1] = (struct config_vcpu){ .cpu = 2, .apic_id = 1 };
+	t->vcpus[1][0] = (struct config_vcpu){ .cpu = 1, .apic_id = 0 };
 	t->memories[0] =
-	    (struct config_memory){.name = "one", .size = MIB, .hpa = 16 * MIB, .align = PAGE_SIZE, .owner = 0};
+		(struct config_memory){ .name = "one", .size = MIB, .hpa = 16 * MIB, .align = PAGE_SIZE, .owner = 0 };
 	t->memories[1] =
-	    (struct config_memory){.name = "two", .size = MIB, .hpa = 17 * MIB, .align = PAGE_SIZE, .owner = 1};
+		(struct config_memory){ .name = "two", .size = MIB, .hpa = 17 * MIB, .align = PAGE_SIZE, .owner = 1 };
 	t->memories[2] = (struct config_memory){
-		.name = "box", .size = 2 * PAGE_SIZE, .hpa = CONFIG_HPA_ANY, .align = PAGE_SIZE, .owner = CONFIG_SHARED};
+		.name = "box", .size = 2 * PAGE_SIZE, .hpa = CONFIG_HPA_ANY, .align = PAGE_SIZE, .owner = CONFIG_SHARED
+	};
 	good_partition(t, 0);
 	good_partition(t, 1);
 	t->config = (struct config){
-		.magic = CONFIG_MAGIC, .version = CONFIG_VERSION, .name = "good",
-		.cpus = t->cpus, .memories = t->memories, .partitions = t->partitions,
-		.cpu_count = 3, .memory_count = 3, .partition_count = 2,
-		.uart_port = 0x3f8, .debug_port = 0xe9,
+		.magic = CONFIG_MAGIC,
+		.version = CONFIG_VERSION,
+		.name = "good",
+		.cpus = t->cpus,
+		.memories = t->memories,
+		.partitions = t->partitions,
+		.cpu_count = 3,
+		.memory_count = 3,
+		.partition_count = 2,
+		.uart_port = 0x3f8,
+		.debug_port = 0xe9,
 	};
 }
 
 /* The ways to break it: a name, the rule, the fault's partition, index and other, and the change to a good table t,
  * whose first partition is p. */
+/* clang-format off */
 #define BREAKS(X) \
 	X(magic, RULE_MAGIC, NONE, NONE, NONE, t->config.magic ^= 1) \
 	X(version, RULE_MAGIC, NONE, NONE, NONE, t->config.version++) \
@@ -184,8 +209,9 @@ static void good(struct table *t)
 	X(hidden_mask, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].mask[2] |= 1u << 5) \
 	X(hidden_set, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].set[3] |= 1u << 12) \
 	X(msr_backwards, RULE_MSR, 0, 0, NONE, t->msrs[0][0].last = 0xf) \
+	X(msr_endless, RULE_MSR, 0, 0, NONE, t->msrs[0][0] = (struct config_msr){.last = 0xffffffff, .read = MSR_VALUE}) \
 	X(msr_unsorted, RULE_MSR, 0, 1, 0, t->msrs[0][1].first = t->msrs[0][1].last = 0x9) \
-	X(msr_overlap, RULE_MSR, 0, 3, 2, t->msrs[0][2] = (struct config_msr){.first = 0x1000, .last = 0xc0000080}; \
+	X(msr_overlap, RULE_MSR, 0, 3, 2, t->msrs[0][2] = (struct config_msr){.first = 0xc000007f, .last = 0xc0000080}; \
 	  t->msrs[0][1].last = 0x1a0) \
 	X(msr_kind, RULE_MSR, 0, 0, NONE, t->msrs[0][0].read = MSR_KIND_COUNT) \
 	X(msr_kind_write, RULE_MSR, 0, 0, NONE, t->msrs[0][0].write = MSR_KIND_COUNT) \
@@ -234,12 +260,13 @@ static void good(struct table *t)
 	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff) \
 	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)
 
-#define FUNCTION(name, rule, partition, index, other, ...)                                                             \
-	static void break_##name(struct table *t, struct config_partition *p)                                              \
-	{                                                                                                                  \
-		(void)t;                                                                                                       \
-		(void)p;                                                                                                       \
-		__VA_ARGS__;                                                                                                   \
+/* clang-format on */
+#define FUNCTION(name, rule, partition, index, other, ...)                    \
+	static void break_##name(struct table *t, struct config_partition *p) \
+	{                                                                     \
+		(void)t;                                                      \
+		(void)p;                                                      \
+		__VA_ARGS__;                                                  \
 	}
 BREAKS(FUNCTION)
 
@@ -249,7 +276,7 @@ static const struct {
 	enum config_rule rule;
 	uint16_t partition, index, other;
 } breaks[] = {
-#define ROW(name, rule, partition, index, other, ...) {#name, break_##name, rule, partition, index, other},
+#define ROW(name, rule, partition, index, other, ...) { #name, break_##name, rule, partition, index, other },
 	BREAKS(ROW)
 };
 
@@ -312,7 +339,7 @@ static void test_each_rule_has_a_text(void **state)
 			                        config_rule_text((enum config_rule)other));
 	}
 	assert_string_equal(config_rule_text(RULE_LAST), "unknown rule");
-	assert_string_equal(config_rule_text((enum config_rule)-1), "unknown rule");
+	assert_string_equal(config_rule_text((enum config_rule) - 1), "unknown rule");
 }
 
 /* Any bytes in the numbers of a table: never a crash, never a bound exceeded (the sanitizers watch). Counts stay, since
@@ -323,7 +350,10 @@ static void test_noise_is_survived(void **state)
 
 	(void)state;
 	for (int round = 0; round < 20000; round++) {
-		struct { uint8_t *bytes; size_t size; } part[8];
+		struct {
+			uint8_t *bytes;
+			size_t size;
+		} part[8];
 		struct config_fault fault;
 		struct table t;
 		unsigned k;
@@ -349,10 +379,8 @@ static void test_noise_is_survived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_passes),
-		cmocka_unit_test(test_each_break_is_found),
-		cmocka_unit_test(test_each_rule_is_broken),
-		cmocka_unit_test(test_each_rule_has_a_text),
+		cmocka_unit_test(test_good_passes),         cmocka_unit_test(test_each_break_is_found),
+		cmocka_unit_test(test_each_rule_is_broken), cmocka_unit_test(test_each_rule_has_a_text),
 		cmocka_unit_test(test_noise_is_survived),
 	};
 

@@ -71,7 +71,8 @@ static void test_isolation_controls_are_on(void **state)
 		/* A guest cannot make root mode run uncached, or a broadcast machine check a shutdown. */
 		assert_true((seam_get(VMCS_CTRL_CR0_MASK) & (CR0_CD | CR0_NW)) == (CR0_CD | CR0_NW));
 		assert_true(seam_get(VMCS_CTRL_CR4_MASK) & CR4_MCE && seam_get(VMCS_GUEST_CR4) & CR4_MCE);
-		assert_true(seam_get(VMCS_CTRL_EXCEPTION_BITMAP) == (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC));
+		assert_true(seam_get(VMCS_CTRL_EXCEPTION_BITMAP) ==
+		            (1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC));
 	}
 }
 
@@ -81,8 +82,10 @@ static void test_features_and_controls_agree(void **state)
 	static const struct {
 		uint32_t leaf, subleaf, reg, bit, control;
 	} row[] = {
-		{ 7, 0, 1, 10, PROC2_INVPCID }, { 7, 0, 2, 22, PROC2_RDTSCP },
-		{ 0xd, 1, 0, 3, PROC2_XSAVES }, { 0x80000001, 0, 3, 27, PROC2_RDTSCP },
+		{ 7, 0, 1, 10, PROC2_INVPCID },
+		{ 7, 0, 2, 22, PROC2_RDTSCP },
+		{ 0xd, 1, 0, 3, PROC2_XSAVES },
+		{ 0x80000001, 0, 3, 27, PROC2_RDTSCP },
 	};
 
 	(void)state;
@@ -155,8 +158,12 @@ static void test_mutations_are_named(void **state)
 /* Every field is needed: one that vcpu_init() had not written would be found. */
 static void test_a_missing_write_is_found(void **state)
 {
-	static const uint32_t field[] = { VMCS_HOST_RIP, VMCS_HOST_FS_BASE, VMCS_GUEST_ACTIVITY, VMCS_GUEST_LDTR_ACCESS,
-		                          VMCS_CTRL_ENTRY_INTERRUPTION_INFO, VMCS_GUEST_PENDING_DEBUG };
+	static const uint32_t field[] = { VMCS_HOST_RIP,
+		                          VMCS_HOST_FS_BASE,
+		                          VMCS_GUEST_ACTIVITY,
+		                          VMCS_GUEST_LDTR_ACCESS,
+		                          VMCS_CTRL_ENTRY_INTERRUPTION_INFO,
+		                          VMCS_GUEST_PENDING_DEBUG };
 	char detail[200];
 
 	(void)state;

@@ -45,7 +45,8 @@ static void build(void)
 	pt_init(&pool);
 	for (size_t i = 0; i < COUNT; i++)
 		assert_int_equal(pt_map(&pt_format_ept, &pool, allowed[i].in, allowed[i].out, allowed[i].size,
-		                        allowed[i].rights, 30), PT_OK);
+		                        allowed[i].rights, 30),
+		                 PT_OK);
 }
 
 static enum walk_result walk(void)
@@ -101,12 +102,12 @@ static void accepts_what_is_built(void **state)
 static void foreign_frames(void **state)
 {
 	(void)state;
-	assert_found(0x3000, 1, 0x123456000 | 6 << 3 | 1, WALK_FOREIGN);                  /* some frame */
-	assert_found(0x3000, 1, built(0x4000, 1), WALK_FOREIGN);                          /* own frame, wrong place */
-	assert_found(0x3000, 1, 0x8000000 | 6 << 3 | 1, WALK_FOREIGN);                    /* another element's frame */
-	assert_found(0xa0000, 1, 0x70a0000 | 6 << 3 | 1, WALK_FOREIGN);                   /* one page more than allowed */
+	assert_found(0x3000, 1, 0x123456000 | 6 << 3 | 1, WALK_FOREIGN); /* some frame */
+	assert_found(0x3000, 1, built(0x4000, 1), WALK_FOREIGN);         /* own frame, wrong place */
+	assert_found(0x3000, 1, 0x8000000 | 6 << 3 | 1, WALK_FOREIGN);   /* another element's frame */
+	assert_found(0xa0000, 1, 0x70a0000 | 6 << 3 | 1, WALK_FOREIGN);  /* one page more than allowed */
 	assert_found(0x105000, 1, 0x8005000 | 6 << 3 | 7, WALK_FOREIGN);
-	assert_found(0xa00000, 2, 0x9800000 | 0x80 | 6 << 3 | 3, WALK_FOREIGN);           /* large page over a small tail */
+	assert_found(0xa00000, 2, 0x9800000 | 0x80 | 6 << 3 | 3, WALK_FOREIGN); /* large page over a small tail */
 	assert_found(0x400000, 2, built(0x600000, 2), WALK_FOREIGN);
 	assert_found(5 * GIGA, 3, 9 * GIGA | 0x80 | 6 << 3 | 3, WALK_FOREIGN);
 	assert_found(4 * GIGA, 3, 9 * GIGA | 0x80 | 6 << 3 | 3, WALK_FOREIGN);
@@ -114,8 +115,14 @@ static void foreign_frames(void **state)
 
 static void rights(void **state)
 {
-	const struct { uint64_t in; uint32_t level; } places[] = {
-		{ 0x3000, 1 }, { 0x104000, 1 }, { 0x600000, 2 }, { 4 * GIGA, 3 },
+	const struct {
+		uint64_t in;
+		uint32_t level;
+	} places[] = {
+		{ 0x3000, 1 },
+		{ 0x104000, 1 },
+		{ 0x600000, 2 },
+		{ 4 * GIGA, 3 },
 	};
 
 	(void)state;
@@ -159,7 +166,10 @@ static void tables_outside(void **state)
 
 static void reserved_bits(void **state)
 {
-	const struct { uint64_t in; uint32_t level; } leaves[] = { { 0x3000, 1 }, { 0x600000, 2 }, { 4 * GIGA, 3 } };
+	const struct {
+		uint64_t in;
+		uint32_t level;
+	} leaves[] = { { 0x3000, 1 }, { 0x600000, 2 }, { 4 * GIGA, 3 } };
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -167,7 +177,8 @@ static void reserved_bits(void **state)
 
 		for (uint64_t type = 0; type < 6; type++) /* every memory type but write-back; 7 is invalid anyway */
 			assert_found(leaves[i].in, leaves[i].level, (value & ~(7ull << 3)) | type << 3, WALK_RESERVED);
-		for (uint64_t bit = 64; bit < page; bit <<= 1) /* ignore-PAT, A, D, ..., low address bits of large leaves */
+		for (uint64_t bit = 64; bit < page;
+		     bit <<= 1) /* ignore-PAT, A, D, ..., low address bits of large leaves */
 			if (!(value & bit))
 				assert_found(leaves[i].in, leaves[i].level, value | bit, WALK_RESERVED);
 		for (unsigned bit = 40; bit < 64; bit++) /* beyond MAXPHYADDR, and up to suppress #VE */
@@ -182,7 +193,7 @@ static void reserved_bits(void **state)
 	}
 	assert_found(0, 4, 0x80 | 6 << 3 | 1, WALK_RESERVED);   /* no leaf in the root */
 	assert_found(0x5000000, 2, 0x123450000, WALK_RESERVED); /* an address in an absent entry (L1TF) */
-	build(); /* a CPU without 1 GiB leaves */
+	build();                                                /* a CPU without 1 GiB leaves */
 	assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, allowed, COUNT, 40, 0, &fault), WALK_RESERVED);
 	assert_true(fault.in == 4 * GIGA && fault.level == 3);
 }

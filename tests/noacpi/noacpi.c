@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firmware with bad ACPI tables, for tests: started in Bulkhead's place, does to the tables what the file DAMAGE.TXT
- * on its volume says, and starts BULKHEAD.EFI from there. DAMAGE.TXT is
+ * Firmware that does not do as it should, for tests: started in Bulkhead's place, does what the file DAMAGE.TXT on its
+ * volume says, mostly to the ACPI tables, and starts BULKHEAD.EFI from there. DAMAGE.TXT is
  *
- *   remove                 no ACPI at all, or lines of 14 characters and a line feed
+ *   remove                 no ACPI at all
+ *   fill                   tables as they are, but all free memory full of A5h
+ *
+ * or lines of 14 characters and a line feed:
+ *
  *   TABL 1234 56 +         in a copy of table TABL, exclusive-or the byte at offset 1234h with 56h; +: mend the
  *                          checksum after that, -: do not. RSDP is a table, too; XSDT is the root.
  */
@@ -34,7 +38,8 @@ static UINTN read_file(EFI_FILE_HANDLE root, CHAR16 *name, void **content)
 	UINTN size = MAX_FILE;
 
 	if (EFI_ERROR(boot->AllocatePool(EfiLoaderData, MAX_FILE, content)) ||
-	    EFI_ERROR(root->Open(root, &file, name, EFI_FILE_MODE_READ, 0)) || EFI_ERROR(file->Read(file, &size, *content)))
+	    EFI_ERROR(root->Open(root, &file, name, EFI_FILE_MODE_READ, 0)) ||
+	    EFI_ERROR(file->Read(file, &size, *content)))
 		fail("read DAMAGE.TXT and BULKHEAD.EFI");
 	return size;
 }
@@ -159,6 +164,26 @@ static void remove_acpi(void)
 		fail("remove the tables");
 }
 
+/* What the firmware and whatever ran before leave behind, only more of it. */
+static void fill_memory(void)
+{
+	UINT8 *map;
+	UINTN size = MAX_FILE, key, stride;
+	UINT32 version;
+
+	if (EFI_ERROR(boot->AllocatePool(EfiLoaderData, MAX_FILE, (void **)&map)) ||
+	    EFI_ERROR(boot->GetMemoryMap(&size, (void *)map, &key, &stride, &version)))
+		fail("read the memory map");
+	for (UINT8 *at = map; at < map + size; at += stride) {
+		const EFI_MEMORY_DESCRIPTOR *d = (const void *)at;
+		void *to = (void *)d->PhysicalStart;
+		UINTN words = d->NumberOfPages * 512;
+
+		if (d->Type == EfiConventionalMemory && d->PhysicalStart >= 0x100000)
+			__asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(0xa5a5a5a5a5a5a5a5) : "memory");
+	}
+}
+
 /* Called by gnu-efi's crt0 in the System V way. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
@@ -180,6 +205,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 
 	if (*(const UINT8 *)text == 'r')
 		remove_acpi();
+	else if (*(const UINT8 *)text == 'f')
+		fill_memory();
 	else
 		damage(text, size);
 	size = read_file(root, L"BULKHEAD.EFI", &program);

@@ -19,7 +19,7 @@ static inline void put(const char *text)
 static inline void put_hex(UINT64 value)
 {
 	for (int shift = 60; shift >= 0; shift -= 4)
-		out8(0xe9, (UINT8)"0123456789abcdef"[(value >> shift) & 15]);
+		out8(0xe9, (UINT8) "0123456789abcdef"[(value >> shift) & 15]);
 }
 
 /* Both Bochs and EFI: the machine ends; whether it was good is what was written before. */

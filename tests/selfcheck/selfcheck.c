@@ -70,25 +70,27 @@ static void check_division(void)
 		INT64 quotient, remainder;
 
 		__asm__ volatile("idivq %4"
-				 : "=a"(quotient), "=d"(remainder)
-				 : "a"(idiv[i].low), "d"(idiv[i].high), "r"(idiv[i].divisor)
-				 : "cc");
+		                 : "=a"(quotient), "=d"(remainder)
+		                 : "a"(idiv[i].low), "d"(idiv[i].high), "r"(idiv[i].divisor)
+		                 : "cc");
 		check("idiv64", quotient == idiv[i].quotient && remainder == idiv[i].remainder, (UINT64)quotient);
 	}
 	for (UINTN i = 0; i < sizeof div / sizeof div[0]; i++) {
 		UINT64 quotient, remainder, low, high;
 
 		__asm__ volatile("divq %4"
-				 : "=a"(quotient), "=d"(remainder)
-				 : "a"(div[i].low), "d"(div[i].high), "r"(div[i].divisor)
-				 : "cc");
+		                 : "=a"(quotient), "=d"(remainder)
+		                 : "a"(div[i].low), "d"(div[i].high), "r"(div[i].divisor)
+		                 : "cc");
 		/* and back by multiplication: quotient * divisor + remainder */
 		__asm__ volatile("mulq %3\n\taddq %4, %0\n\tadcq $0, %1"
-				 : "=&a"(low), "=&d"(high)
-				 : "0"(quotient), "r"(div[i].divisor), "r"(remainder)
-				 : "cc");
-		check("div64", (div[i].remainder == ~0ull || (quotient == div[i].quotient && remainder == div[i].remainder)) &&
-			       remainder < div[i].divisor && low == div[i].low && high == div[i].high, quotient);
+		                 : "=&a"(low), "=&d"(high)
+		                 : "0"(quotient), "r"(div[i].divisor), "r"(remainder)
+		                 : "cc");
+		check("div64",
+		      (div[i].remainder == ~0ull || (quotient == div[i].quotient && remainder == div[i].remainder)) &&
+		              remainder < div[i].divisor && low == div[i].low && high == div[i].high,
+		      quotient);
 	}
 }
 

@@ -103,7 +103,9 @@ static uint8_t checksum(const void *bytes, size_t size)
 
 static struct header header(const char *signature, size_t length, uint8_t revision)
 {
-	struct header h = {.length = (uint32_t)length, .revision = revision, .oem_revision = 1, .creator_revision = 1};
+	struct header h = {
+		.length = (uint32_t)length, .revision = revision, .oem_revision = 1, .creator_revision = 1
+	};
 
 	memcpy(h.signature, signature, 4);
 	memcpy(h.oem, "BULKHD", 6);
@@ -119,7 +121,8 @@ static uint64_t add(struct area *area, const void *table, size_t size)
 	struct header *h = (struct header *)(area->blob.bytes + at);
 
 	if (size > area->limit - area->gpa - at)
-		fail(line_of("partitions"), "the ACPI tables need more than %zu bytes", (size_t)(area->limit - area->gpa));
+		fail(line_of("partitions"), "the ACPI tables need more than %zu bytes",
+		     (size_t)(area->limit - area->gpa));
 	memcpy(h, table, size);
 	h->checksum = 0;
 	h->checksum = checksum(h, size);
@@ -129,7 +132,7 @@ static uint64_t add(struct area *area, const void *table, size_t size)
 
 static struct address port(uint16_t number)
 {
-	return (struct address){.space = SPACE_IO, .width = 8, .access = ACCESS_BYTE, .base = number};
+	return (struct address){ .space = SPACE_IO, .width = 8, .access = ACCESS_BYTE, .base = number };
 }
 
 static uint64_t add_fadt(struct area *area, uint64_t dsdt)
@@ -156,12 +159,15 @@ static uint64_t add_madt(struct area *area, unsigned cpus)
 {
 	uint8_t table[sizeof(struct madt) + CONFIG_MAX_CPUS * sizeof(struct madt_cpu)];
 	size_t size = sizeof(struct madt) + cpus * sizeof(struct madt_cpu);
-	struct madt madt = {.header = header("APIC", size, 5), .local_apic = LOCAL_APIC_BASE};
+	struct madt madt = { .header = header("APIC", size, 5), .local_apic = LOCAL_APIC_BASE };
 
 	memcpy(table, &madt, sizeof madt);
 	for (unsigned i = 0; i < cpus; i++) {
-		struct madt_cpu cpu = {.type = MADT_LOCAL_APIC, .length = sizeof cpu, .uid = (uint8_t)i,
-		                       .apic_id = (uint8_t)i, .flags = MADT_ENABLED};
+		struct madt_cpu cpu = { .type = MADT_LOCAL_APIC,
+			                .length = sizeof cpu,
+			                .uid = (uint8_t)i,
+			                .apic_id = (uint8_t)i,
+			                .flags = MADT_ENABLED };
 		memcpy(table + sizeof madt + i * sizeof cpu, &cpu, sizeof cpu);
 	}
 	return add(area, table, size);
@@ -169,13 +175,14 @@ static uint64_t add_madt(struct area *area, unsigned cpus)
 
 struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struct blob *dsdt)
 {
-	struct area area = {
-		.gpa = gpa, .limit = limit, .blob = {.bytes = allocate(limit - gpa), .size = sizeof(struct rsdp)}};
-	struct rsdp rsdp = {.revision = 2, .length = sizeof rsdp};
+	struct area area = { .gpa = gpa,
+		             .limit = limit,
+		             .blob = { .bytes = allocate(limit - gpa), .size = sizeof(struct rsdp) } };
+	struct rsdp rsdp = { .revision = 2, .length = sizeof rsdp };
 	struct PACKED {
 		struct header header;
 		uint64_t tables[2];
-	} xsdt = {.header = header("XSDT", sizeof xsdt, 1)};
+	} xsdt = { .header = header("XSDT", sizeof xsdt, 1) };
 
 	if (dsdt->size < sizeof(struct header) || memcmp(dsdt->bytes, "DSDT", 4) != 0)
 		fail(line_of("partitions"), "the DSDT is not an AML file that iasl made");

@@ -20,7 +20,7 @@ enum { EAX, EBX, ECX, EDX };
 #define CACHE_SUBLEAVES 5u
 
 const struct feature features[] = {
-#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) {#name, leaf, subleaf, reg, bit, set},
+#define FEATURE(name, leaf, subleaf, reg, bit, control, cr4, set) { #name, leaf, subleaf, reg, bit, set },
 #include "../../config/features.def"
 };
 const unsigned feature_count = LENGTH(features);
@@ -54,7 +54,8 @@ static void choose_features(const struct plan *plan, unsigned partition)
 		unsigned line = line_of("partitions/%u/features/show/%u", partition, i);
 		unsigned row = feature_row(line, "features.show", in->show[i]);
 		if (features[row].set == 2)
-			fail(line, "features.show: '%s' reaches beyond the partition and is never shown (config/features.def)",
+			fail(line,
+			     "features.show: '%s' reaches beyond the partition and is never shown (config/features.def)",
 			     in->show[i]);
 		x->feature_shown[row] = true;
 	}
@@ -84,7 +85,7 @@ static struct config_cpuid *add(struct config_partition *p, struct plan_partitio
 
 	x->cpuid = grow(x->cpuid, p->cpuid_count, sizeof *x->cpuid);
 	entry = &x->cpuid[p->cpuid_count++];
-	*entry = (struct config_cpuid){.leaf = leaf, .subleaf = subleaf};
+	*entry = (struct config_cpuid){ .leaf = leaf, .subleaf = subleaf };
 	for (unsigned reg = EAX; reg <= EDX; reg++)
 		entry->mask[reg] = bits(x, leaf, subleaf, reg);
 	return entry;
@@ -169,9 +170,9 @@ static void extended_leaves(struct config_partition *p, struct plan_partition *x
 	add(p, x, 0x80000001u, 0);
 	for (unsigned leaf = 2; leaf <= 4; leaf++)
 		show_all(add(p, x, 0x80000000u + leaf, 0)); /* brand string */
-	add(p, x, 0x80000006u, 0)->mask[ECX] = ALL;     /* L2 cache */
+	add(p, x, 0x80000006u, 0)->mask[ECX] = ALL;         /* L2 cache */
 	add(p, x, 0x80000007u, 0);
-	add(p, x, 0x80000008u, 0)->mask[EAX] = 0xffff;  /* address sizes */
+	add(p, x, 0x80000008u, 0)->mask[EAX] = 0xffff; /* address sizes */
 }
 
 static void hypervisor_leaves(struct config_partition *p, struct plan_partition *x)

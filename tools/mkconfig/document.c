@@ -35,7 +35,7 @@ const char *document_path = "mkconfig";
 
 struct blob read_file(unsigned line, const char *path, size_t limit)
 {
-	struct blob blob = {0};
+	struct blob blob = { 0 };
 	FILE *file = fopen(path, "rb");
 	long size;
 
@@ -142,7 +142,8 @@ static unsigned take(const yaml_event_t *event, struct level *stack, unsigned de
 		return depth;
 	}
 	if (top != NULL && top->mapping) { /* the value: it goes by its key's node, the last of this level */
-		for (node = (int)node_count - 1; nodes[node].parent != top->node || nodes[node].index != top->items - 1;)
+		for (node = (int)node_count - 1;
+		     nodes[node].parent != top->node || nodes[node].index != top->items - 1;)
 			node--;
 		top->key_next = true;
 	} else if (top != NULL) {
@@ -152,7 +153,8 @@ static unsigned take(const yaml_event_t *event, struct level *stack, unsigned de
 		return depth;
 	if (depth == DEPTH_LIMIT)
 		fail(line, "nested deeper than %u levels", DEPTH_LIMIT);
-	stack[depth] = (struct level){.node = node, .mapping = event->type == YAML_MAPPING_START_EVENT, .key_next = true};
+	stack[depth] =
+		(struct level){ .node = node, .mapping = event->type == YAML_MAPPING_START_EVENT, .key_next = true };
 	return depth + 1;
 }
 

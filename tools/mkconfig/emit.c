@@ -16,10 +16,14 @@ static const char *const port_constants[PORT_KIND_COUNT] = {
 	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET",
 };
 static const char *const error_constants[ERROR_CLASS_COUNT] = {
-	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT", [ERROR_MEMORY] = "ERROR_MEMORY",
-	[ERROR_MSR] = "ERROR_MSR",                   [ERROR_PORT] = "ERROR_PORT",
-	[ERROR_INSTRUCTION] = "ERROR_INSTRUCTION",   [ERROR_INTERRUPT] = "ERROR_INTERRUPT",
-	[ERROR_EXIT] = "ERROR_EXIT",                 [ERROR_PAYLOAD] = "ERROR_PAYLOAD",
+	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT",
+	[ERROR_MEMORY] = "ERROR_MEMORY",
+	[ERROR_MSR] = "ERROR_MSR",
+	[ERROR_PORT] = "ERROR_PORT",
+	[ERROR_INSTRUCTION] = "ERROR_INSTRUCTION",
+	[ERROR_INTERRUPT] = "ERROR_INTERRUPT",
+	[ERROR_EXIT] = "ERROR_EXIT",
+	[ERROR_PAYLOAD] = "ERROR_PAYLOAD",
 };
 static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ACTION_IGNORE",
@@ -27,7 +31,7 @@ static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_STOP] = "ACTION_STOP",
 	[ACTION_HALT_MACHINE] = "ACTION_HALT_MACHINE",
 };
-static const char *const itlb_constants[] = {"ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE"};
+static const char *const itlb_constants[] = { "ITLB_SMALL_PAGES", "ITLB_ACCEPT", "ITLB_REFUSE" };
 
 static const char *index_text(uint16_t index)
 {
@@ -37,8 +41,14 @@ static const char *index_text(uint16_t index)
 static const char *rights_constants(unsigned rights)
 {
 	static const char *const names[8] = {
-		"0", "RIGHT_READ", "RIGHT_WRITE", "RIGHT_READ | RIGHT_WRITE", "RIGHT_EXEC", "RIGHT_READ | RIGHT_EXEC",
-		"RIGHT_WRITE | RIGHT_EXEC", "RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC",
+		"0",
+		"RIGHT_READ",
+		"RIGHT_WRITE",
+		"RIGHT_READ | RIGHT_WRITE",
+		"RIGHT_EXEC",
+		"RIGHT_READ | RIGHT_EXEC",
+		"RIGHT_WRITE | RIGHT_EXEC",
+		"RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC",
 	};
 
 	return names[rights & 7];
@@ -56,9 +66,11 @@ static void emit_machine(FILE *out, const struct plan *plan)
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		const struct config_memory *m = &c->memories[i];
 		fprintf(out,
-		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64 ", .owner = %s}, /* %s */\n",
-		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa), m->align,
-		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner), size_text(m->size));
+		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64
+		        ", .owner = %s}, /* %s */\n",
+		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa),
+		        m->align, m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner),
+		        size_text(m->size));
 	}
 	fprintf(out, "};\n");
 }
@@ -73,8 +85,10 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
-		fprintf(out, "\t{.memory = %u, .rights = %s, .gpa = 0x%" PRIx64 ", .offset = 0x%" PRIx64 ", .size = 0x%" PRIx64
-		        "}, /* %s */\n", m->memory, rights_constants(m->rights), m->gpa, m->offset, m->size,
+		fprintf(out,
+		        "\t{.memory = %u, .rights = %s, .gpa = 0x%" PRIx64 ", .offset = 0x%" PRIx64
+		        ", .size = 0x%" PRIx64 "}, /* %s */\n",
+		        m->memory, rights_constants(m->rights), m->gpa, m->offset, m->size,
 		        plan->memories[m->memory].name);
 	}
 	fprintf(out, "};\n\nstatic const struct config_segment p%u_segments[] = {\n", index);
@@ -121,7 +135,7 @@ static const char *list_close(FILE *out, FILE *stream, struct list *list, const 
 
 static const char *emit_cpuid(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->cpuid_count; i++) {
@@ -129,15 +143,15 @@ static const char *emit_cpuid(FILE *out, const struct config_partition *p, unsig
 		fprintf(rows,
 		        "\t{.leaf = 0x%x, .subleaf = %u, .mask = {0x%08x, 0x%08x, 0x%08x, 0x%08x}, "
 		        ".set = {0x%08x, 0x%08x, 0x%08x, 0x%08x}},\n",
-		        e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2], e->mask[3], e->set[0], e->set[1], e->set[2],
-		        e->set[3]);
+		        e->leaf, e->subleaf, e->mask[0], e->mask[1], e->mask[2], e->mask[3], e->set[0], e->set[1],
+		        e->set[2], e->set[3]);
 	}
 	return list_close(out, rows, &list, "config_cpuid", text("p%u_cpuid", index));
 }
 
 static const char *emit_msrs(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->msr_count; i++) {
@@ -156,7 +170,7 @@ static const char *emit_msrs(FILE *out, const struct config_partition *p, unsign
 
 static const char *emit_ports(FILE *out, const struct config_partition *p, unsigned index)
 {
-	struct list list = {0};
+	struct list list = { 0 };
 	FILE *rows = list_open(&list);
 
 	for (unsigned i = 0; i < p->port_count; i++)
@@ -170,8 +184,8 @@ static void emit_index(FILE *out, const char *name, const struct config_cpuid_in
 	fprintf(out, "\t\t.%s = {\n", name);
 	for (unsigned i = 0; i < count; i++)
 		if (index[i].count > 0)
-			fprintf(out, "\t\t\t[0x%x] = {.first = %u, .count = %u, .any_subleaf = %u},\n", i, index[i].first,
-			        index[i].count, index[i].any_subleaf);
+			fprintf(out, "\t\t\t[0x%x] = {.first = %u, .count = %u, .any_subleaf = %u},\n", i,
+			        index[i].first, index[i].count, index[i].any_subleaf);
 	fprintf(out, "\t\t},\n");
 }
 
@@ -241,11 +255,13 @@ void emit_config(FILE *out, const struct plan *plan)
 	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
 	for (unsigned i = 0; i < c->partition_count; i++)
 		emit_partition(out, plan, i, &lists[i]);
-	fprintf(out, "};\n\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
+	fprintf(out,
+	        "};\n\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
 	        "\t.cpu_count = %u,\n\t.memory_count = %u,\n\t.partition_count = %u,\n\t.uart_port = 0x%x,\n"
-	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n};\n", c->name, c->cpu_count, c->memory_count,
-	        c->partition_count, c->uart_port, c->debug_port, itlb_constants[c->itlb_multihit]);
+	        "\t.debug_port = 0x%x,\n\t.itlb_multihit = %s,\n};\n",
+	        c->name, c->cpu_count, c->memory_count, c->partition_count, c->uart_port, c->debug_port,
+	        itlb_constants[c->itlb_multihit]);
 }
 
 static unsigned shadows_of(const struct config_partition *p)
@@ -289,6 +305,8 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        "#define CONFIG_MSR_SHADOWS %u /* of one vCPU; 1 at least */\n",
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n#define CONFIG_VCPUS_PER_CPU 1\n", vcpus);
-	fprintf(out, "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
-	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n", ept, ept_max);
+	fprintf(out,
+	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
+	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",
+	        ept, ept_max);
 }

@@ -10,21 +10,25 @@
 
 #define TEXT_MAX 2048 /* Linux's command line is the longest */
 #define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, TEXT_MAX)
-#define TEXT_OPTIONAL(key, type, member)                                                                               \
+#define TEXT_OPTIONAL(key, type, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, TEXT_MAX)
-#define MAPPING_OPTIONAL(type, member, fields)                                                                         \
+#define MAPPING_OPTIONAL(type, member, fields) \
 	CYAML_FIELD_MAPPING_PTR(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, fields)
-#define LIST_OPTIONAL(type, member, entry, max)                                                                        \
+#define LIST_OPTIONAL(type, member, entry, max) \
 	CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, &(entry), 0, max)
 
 const char *const error_names[ERROR_CLASS_COUNT] = {
-	[ERROR_TRIPLE_FAULT] = "triple_fault", [ERROR_MEMORY] = "memory",
-	[ERROR_MSR] = "msr",                   [ERROR_PORT] = "port",
-	[ERROR_INSTRUCTION] = "instruction",   [ERROR_INTERRUPT] = "interrupt",
-	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
+	[ERROR_TRIPLE_FAULT] = "triple_fault",
+	[ERROR_MEMORY] = "memory",
+	[ERROR_MSR] = "msr",
+	[ERROR_PORT] = "port",
+	[ERROR_INSTRUCTION] = "instruction",
+	[ERROR_INTERRUPT] = "interrupt",
+	[ERROR_EXIT] = "exit",
+	[ERROR_PAYLOAD] = "payload",
 };
 
-static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX)};
+static const cyaml_schema_value_t word = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX) };
 
 static const cyaml_schema_field_t linux_fields[] = {
 	TEXT("kernel", struct in_linux, kernel),
@@ -47,25 +51,19 @@ static const cyaml_schema_field_t port_fields[] = {
 	TEXT("as", struct in_port, as),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t port_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_port, port_fields)};
+static const cyaml_schema_value_t port_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_port, port_fields) };
 static const cyaml_schema_field_t msr_fields[] = {
-	TEXT("msrs", struct in_msr, msrs),
-	TEXT("read", struct in_msr, read),
-	TEXT("write", struct in_msr, write),
-	TEXT_OPTIONAL("value", struct in_msr, value),
-	TEXT_OPTIONAL("mask", struct in_msr, mask),
-	CYAML_FIELD_END,
+	TEXT("msrs", struct in_msr, msrs),          TEXT("read", struct in_msr, read),
+	TEXT("write", struct in_msr, write),        TEXT_OPTIONAL("value", struct in_msr, value),
+	TEXT_OPTIONAL("mask", struct in_msr, mask), CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t msr_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_msr, msr_fields)};
+static const cyaml_schema_value_t msr_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_msr, msr_fields) };
 static const cyaml_schema_field_t map_fields[] = {
-	TEXT("memory", struct in_map, memory),
-	TEXT("at", struct in_map, at),
-	TEXT("rights", struct in_map, rights),
-	TEXT_OPTIONAL("offset", struct in_map, offset),
-	TEXT_OPTIONAL("size", struct in_map, size),
-	CYAML_FIELD_END,
+	TEXT("memory", struct in_map, memory),      TEXT("at", struct in_map, at),
+	TEXT("rights", struct in_map, rights),      TEXT_OPTIONAL("offset", struct in_map, offset),
+	TEXT_OPTIONAL("size", struct in_map, size), CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t map_entry = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_map, map_fields)};
+static const cyaml_schema_value_t map_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_map, map_fields) };
 static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("triple_fault", struct in_errors, action[ERROR_TRIPLE_FAULT]),
 	TEXT_OPTIONAL("memory", struct in_errors, action[ERROR_MEMORY]),
@@ -92,16 +90,16 @@ static const cyaml_schema_field_t partition_fields[] = {
 	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t partition_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition, partition_fields)};
+static const cyaml_schema_value_t partition_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition,
+	                                                                  partition_fields) };
 static const cyaml_schema_field_t shared_fields[] = {
 	TEXT("name", struct in_shared, name),
 	TEXT("size", struct in_shared, size),
 	TEXT_OPTIONAL("base", struct in_shared, base),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t shared_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_shared, shared_fields)};
+static const cyaml_schema_value_t shared_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_shared,
+	                                                               shared_fields) };
 static const cyaml_schema_field_t board_fields[] = {
 	TEXT("cpus", struct in_board, cpus),
 	TEXT("memory", struct in_board, memory),
@@ -119,10 +117,11 @@ static const cyaml_schema_field_t file_fields[] = {
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	LIST_OPTIONAL(struct in_file, shared, shared_entry, CONFIG_MAX_PARTITIONS),
 	CYAML_FIELD_SEQUENCE("partitions", CYAML_FLAG_POINTER, struct in_file, partitions, &partition_entry, 1,
-                             CONFIG_MAX_PARTITIONS),
+	                     CONFIG_MAX_PARTITIONS),
 	CYAML_FIELD_END,
 };
-static const cyaml_schema_value_t file_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct in_file, file_fields)};
+static const cyaml_schema_value_t file_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct in_file,
+	                                                              file_fields) };
 
 /* libcyaml says what is wrong in its first error line, and where in the first line of the backtrace that follows. */
 struct complaint {
@@ -164,7 +163,7 @@ _Noreturn static void refuse(const struct complaint *complaint, cyaml_err_t erro
 
 struct in_file *input_load(const char *path)
 {
-	struct complaint complaint = {0};
+	struct complaint complaint = { 0 };
 	const cyaml_config_t settings = {
 		.log_level = CYAML_LOG_ERROR,
 		.log_fn = hear,

@@ -54,11 +54,15 @@ static void load_elf(struct image *image, unsigned line, const char *path, const
 		if (s->p_type != PT_LOAD || s->p_memsz == 0)
 			continue;
 		if (s->p_filesz > s->p_memsz || s->p_offset > file->size || s->p_filesz > file->size - s->p_offset)
-			fail(line, "%s: segment %u holds bytes 0x%" PRIx64 " + 0x%" PRIx64 " of a file of 0x%zx: it is cut off",
+			fail(line,
+			     "%s: segment %u holds bytes 0x%" PRIx64 " + 0x%" PRIx64
+			     " of a file of 0x%zx: it is cut off",
 			     path, i, s->p_offset, s->p_filesz, file->size);
 		if (s->p_paddr > limit || s->p_memsz > limit - s->p_paddr)
-			fail(line, "%s: segment %u needs memory 0x%" PRIx64 " + 0x%" PRIx64 "; the partition has 0x%" PRIx64
-			     " free for it", path, i, s->p_paddr, s->p_memsz, limit);
+			fail(line,
+			     "%s: segment %u needs memory 0x%" PRIx64 " + 0x%" PRIx64 "; the partition has 0x%" PRIx64
+			     " free for it",
+			     path, i, s->p_paddr, s->p_memsz, limit);
 		for (unsigned j = 0; j < i; j++)
 			if (segments[j].p_type == PT_LOAD && !disjoint(s, &segments[j]))
 				fail(line, "%s: segments %u and %u overlap at 0x%" PRIx64, path, j, i, s->p_paddr);
@@ -97,20 +101,22 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 	const char *path = root_path(options, x->in->boot->kit);
 	struct blob file = read_file(line, path, ELF_LIMIT);
 	const char *fault = elf_fault(&file);
-	struct range ranges[1 + KIT_INFO_MAPS] = {{0, x->memory_size > IDENTITY_MIN ? x->memory_size : IDENTITY_MIN}};
+	struct range ranges[1 + KIT_INFO_MAPS] = { { 0,
+		                                     x->memory_size > IDENTITY_MIN ? x->memory_size : IDENTITY_MIN } };
 	struct blob tables;
 	uint64_t start;
-	uint8_t page[PAGE_SIZE] = {0};
-	struct kit_info info = {0};
+	uint8_t page[PAGE_SIZE] = { 0 };
+	struct kit_info info = { 0 };
 
 	if (fault != NULL)
 		fail(line, "%s %s", path, fault);
 	if (x->in->maps_count > KIT_INFO_MAPS)
-		fail(line_of("partitions/%u/maps/%u", partition, KIT_INFO_MAPS), "maps: a kit partition has room for %u",
-		     KIT_INFO_MAPS);
+		fail(line_of("partitions/%u/maps/%u", partition, KIT_INFO_MAPS),
+		     "maps: a kit partition has room for %u", KIT_INFO_MAPS);
 	for (unsigned i = 0; i < x->in->maps_count; i++)
-		ranges[i + 1] = (struct range){x->maps[i + 1].gpa, x->maps[i + 1].size};
-	tables = identity_tables(0, ranges, 1 + x->in->maps_count); /* only for the size: where they stand depends on it */
+		ranges[i + 1] = (struct range){ x->maps[i + 1].gpa, x->maps[i + 1].size };
+	tables = identity_tables(0, ranges,
+	                         1 + x->in->maps_count); /* only for the size: where they stand depends on it */
 	start = x->memory_size - tables.size - PAGE_SIZE;
 	free(tables.bytes);
 	tables = identity_tables(start + PAGE_SIZE, ranges, 1 + x->in->maps_count);

@@ -113,7 +113,7 @@ static void check_header(unsigned line, const char *path, const struct blob *fil
 
 static struct kernel load_kernel(unsigned line, const char *path, uint64_t memory_size)
 {
-	struct kernel k = {.file = read_file(line, path, FILE_LIMIT)};
+	struct kernel k = { .file = read_file(line, path, FILE_LIMIT) };
 	const uint8_t *h = k.file.bytes;
 	uint64_t alignment;
 
@@ -125,11 +125,12 @@ static struct kernel load_kernel(unsigned line, const char *path, uint64_t memor
 	if (k.file.size - k.code > k.space)
 		k.space = k.file.size - k.code;
 	if (alignment == 0 || (alignment & (alignment - 1)) != 0 || k.load % alignment != 0 || k.load < MIB(1))
-		fail(line, "%s prefers address 0x%" PRIx64 " with alignment 0x%" PRIx64 ": that is no place for it", path,
-		     k.load, alignment);
+		fail(line, "%s prefers address 0x%" PRIx64 " with alignment 0x%" PRIx64 ": that is no place for it",
+		     path, k.load, alignment);
 	if (k.load > memory_size || k.space > memory_size - k.load)
-		fail(line, "%s needs 0x%" PRIx64 " + 0x%" PRIx64 " bytes to unpack itself; the partition has 0x%" PRIx64, path,
-		     k.load, k.space, memory_size);
+		fail(line,
+		     "%s needs 0x%" PRIx64 " + 0x%" PRIx64 " bytes to unpack itself; the partition has 0x%" PRIx64,
+		     path, k.load, k.space, memory_size);
 	return k;
 }
 
@@ -143,7 +144,8 @@ static uint64_t place_initrd(unsigned line, const char *path, const struct kerne
 		top = memory_size;
 	if (size > top || (top - size) / PAGE_SIZE * PAGE_SIZE < low)
 		fail(line,
-		     "%s is %" PRIu64 " bytes; between the kernel's end at 0x%" PRIx64 " and 0x%" PRIx64 " there is no room",
+		     "%s is %" PRIu64 " bytes; between the kernel's end at 0x%" PRIx64 " and 0x%" PRIx64
+		     " there is no room",
 		     path, size, low, top);
 	return (top - size) / PAGE_SIZE * PAGE_SIZE;
 }
@@ -178,7 +180,7 @@ static void fill_boot_params(uint8_t *params, const struct kernel *k, uint64_t i
 /* Everything below 640 KiB, as one run. */
 static void add_low(struct image *image, unsigned line, const uint8_t *params, const char *cmdline)
 {
-	struct range all = {0, IDENTITY_SIZE};
+	struct range all = { 0, IDENTITY_SIZE };
 	struct blob tables = identity_tables(TABLES, &all, 1);
 	uint64_t size = TABLES + tables.size - LOW_START;
 	uint8_t *low = allocate(size);
@@ -211,13 +213,13 @@ void linux_image(const struct plan *plan, unsigned partition, const struct optio
 	struct kernel k = load_kernel(line, root_path(options, in->kernel), x->memory_size);
 	const char *cmdline = in->cmdline != NULL ? in->cmdline : "";
 	uint32_t cmdline_max = get32(k.file.bytes + CMDLINE_SIZE);
-	struct blob initrd = {0};
+	struct blob initrd = { 0 };
 	uint64_t initrd_at = 0;
-	uint8_t params[PAGE_SIZE] = {0};
+	uint8_t params[PAGE_SIZE] = { 0 };
 
 	if (strlen(cmdline) > cmdline_max || strlen(cmdline) >= PAGE_SIZE)
-		fail(line_of("partitions/%u/boot/linux/cmdline", partition), "cmdline: %zu characters; this kernel takes %u",
-		     strlen(cmdline), cmdline_max);
+		fail(line_of("partitions/%u/boot/linux/cmdline", partition),
+		     "cmdline: %zu characters; this kernel takes %u", strlen(cmdline), cmdline_max);
 	if (in->initrd != NULL) {
 		unsigned initrd_line = line_of("partitions/%u/boot/linux/initrd", partition);
 		const char *path = root_path(options, in->initrd);

@@ -60,7 +60,7 @@ static void add_output(char *path, char *bytes, size_t size)
 {
 	outputs = grow(outputs, output_count, sizeof *outputs);
 	outputs[output_count++] =
-		(struct output){.path = path, .temporary = text("%s.new", path), .bytes = bytes, .size = size};
+		(struct output){ .path = path, .temporary = text("%s.new", path), .bytes = bytes, .size = size };
 }
 
 static void add_text(char *path, void emit(FILE *, const struct plan *), const struct plan *plan)
@@ -178,7 +178,8 @@ static void command_check(struct plan *plan, const struct options *options)
 	(void)options;
 	stand_in_images(plan);
 	plan_check(plan);
-	printf("%s: good: %u partitions, %u CPUs\n", document_path, plan->config.partition_count, plan->config.cpu_count);
+	printf("%s: good: %u partitions, %u CPUs\n", document_path, plan->config.partition_count,
+	       plan->config.cpu_count);
 }
 
 static void command_plan(struct plan *plan, const struct options *options)
@@ -209,14 +210,16 @@ static void command_inputs(struct plan *plan, const struct options *options)
 
 static struct options parse_options(int count, char **arguments)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 
 	for (int i = 0; i < count; i++) {
 		const struct {
 			const char *name;
 			const char **value;
-		} known[] = {
-			{"--out", &options.out}, {"--root", &options.root}, {"--dsdt", &options.dsdt}, {"--svg", &options.svg}};
+		} known[] = { { "--out", &options.out },
+			      { "--root", &options.root },
+			      { "--dsdt", &options.dsdt },
+			      { "--svg", &options.svg } };
 		unsigned k = 0;
 		if (arguments[i][0] != '-') {
 			if (options.file != NULL)
@@ -238,8 +241,10 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(struct plan *, const struct options *);
-	} commands[] = {
-		{"check", command_check}, {"inputs", command_inputs}, {"build", command_build}, {"plan", command_plan}};
+	} commands[] = { { "check", command_check },
+		         { "inputs", command_inputs },
+		         { "build", command_build },
+		         { "plan", command_plan } };
 	static struct plan plan;
 	struct options options;
 

@@ -31,10 +31,10 @@
 
 /* Print "error: FILE:LINE: ..." and exit with status 1. */
 _Noreturn void fail(unsigned line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void *allocate(size_t size);                       /* zeroed, never NULL, lives until exit */
-void *grow(void *list, size_t count, size_t size); /* room for one more element than count */
+void *allocate(size_t size);                                               /* zeroed, never NULL, lives until exit */
+void *grow(void *list, size_t count, size_t size);                         /* room for one more element than count */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2))); /* allocated */
-const char *size_text(uint64_t bytes); /* "256 MiB"; allocated */
+const char *size_text(uint64_t bytes);                                     /* "256 MiB"; allocated */
 
 /* document.c */
 struct blob {
@@ -162,7 +162,7 @@ void plan_check(struct plan *plan);                           /* the validator, 
 
 /* rights.c, cpuid.c: a partition's lists */
 void rights_build(const struct plan *plan, unsigned partition);
-const char *msr_name(uint32_t first, uint32_t last);          /* NULL: not known */
+const char *msr_name(uint32_t first, uint32_t last); /* NULL: not known */
 void cpuid_build(const struct plan *plan, unsigned partition);
 bool feature_shown(const struct plan_partition *x, const char *name);
 struct feature {
@@ -195,13 +195,13 @@ extern const char *const port_names[PORT_KIND_COUNT];
 extern const char *const action_names[ACTION_COUNT];
 extern const char *const hypercall_names[];
 extern const unsigned hypercall_name_count;
-const char *rights_text(unsigned rights);                          /* "rwx", "r--" */
-const char *range_text(uint32_t first, uint32_t last);             /* "0x3f8-0x3ff" */
-const char *boot_text(const struct plan_partition *x);             /* "Linux payload/vmlinuz" */
-const char *hypercalls_text(const struct config_partition *p);     /* "version, console" */
-const char *ports_text(const struct config_partition *p);          /* "0x3f8-0x3ff uart, ..." */
+const char *rights_text(unsigned rights);                                                 /* "rwx", "r--" */
+const char *range_text(uint32_t first, uint32_t last);                                    /* "0x3f8-0x3ff" */
+const char *boot_text(const struct plan_partition *x);                                    /* "Linux payload/vmlinuz" */
+const char *hypercalls_text(const struct config_partition *p);                            /* "version, console" */
+const char *ports_text(const struct config_partition *p);                                 /* "0x3f8-0x3ff uart, ..." */
 const char *actions_text(const struct config_partition *p, unsigned first, unsigned end); /* of errors [first, end) */
-const char *place_text(const struct config_memory *m);             /* "at 0x1000000" or how it is placed */
+const char *place_text(const struct config_memory *m);              /* "at 0x1000000" or how it is placed */
 unsigned count_msrs(const struct config_partition *p, bool passed); /* numbers with a direct right; else: answered */
 
 #endif

@@ -47,8 +47,8 @@ static const char *escape(const char *string)
 
 static void box(FILE *out, double x, double y, double width, double height, const char *fill, const char *more)
 {
-	fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" %s/>\n", x, y, width, height,
-	        fill, more);
+	fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" %s/>\n", x, y, width,
+	        height, fill, more);
 }
 
 static void label(FILE *out, double x, double y, const char *class, const char *string)
@@ -73,8 +73,8 @@ static int draw_board(FILE *out, const struct plan *plan, int y)
 
 	for (unsigned i = 0; i < plan->config.memory_count; i++)
 		used += plan->memories[i].size;
-	y = heading(out, y, "Board memory", text("%s, of which %s free", size_text(plan->board_memory),
-	                                          size_text(plan->board_memory - used)));
+	y = heading(out, y, "Board memory",
+	            text("%s, of which %s free", size_text(plan->board_memory), size_text(plan->board_memory - used)));
 	box(out, MARGIN, y, INNER, 44, "#eef1f5", "rx=\"4\" stroke=\"#c9ced6\"");
 	scale = (INNER - 4.0 * plan->config.memory_count) / (double)plan->board_memory;
 	for (unsigned i = 0; i <= plan->config.memory_count; i++) {
@@ -104,8 +104,8 @@ static int draw_maps(FILE *out, const struct plan *plan, unsigned memory, int y)
 			double width;
 			if (m->memory != memory)
 				continue;
-			string = text("%s  %s  0x%" PRIx64 "-0x%" PRIx64, plan->partitions[i].name, rights_text(m->rights), m->gpa,
-			              m->gpa + m->size - 1);
+			string = text("%s  %s  0x%" PRIx64 "-0x%" PRIx64, plan->partitions[i].name,
+			              rights_text(m->rights), m->gpa, m->gpa + m->size - 1);
 			width = (double)CHARACTER * (double)strlen(string) + 18;
 			if (x + width > WIDTH - MARGIN && x > 470) {
 				x = 470;
@@ -147,8 +147,9 @@ static int draw_cpus(FILE *out, const struct plan *plan, int y)
 		} else {
 			box(out, MARGIN + 80, y + 3, INNER - 80, 26, colour(c->partition), "rx=\"3\"");
 			label(out, MARGIN + 92, y + 21, "w b", plan->partitions[c->partition].name);
-			label(out, MARGIN + 240, y + 21, "w", text("vCPU %u, APIC ID %u, dedicated: all of the time", c->vcpu,
-			                                            plan->partitions[c->partition].vcpus[c->vcpu].apic_id));
+			label(out, MARGIN + 240, y + 21, "w",
+			      text("vCPU %u, APIC ID %u, dedicated: all of the time", c->vcpu,
+			           plan->partitions[c->partition].vcpus[c->vcpu].apic_id));
 		}
 		y += ROW;
 	}
@@ -191,11 +192,12 @@ static int draw_card(FILE *out, const struct plan *plan, unsigned index, double 
 
 	box(out, x, y, CARD_WIDTH, CARD_HEAD, colour((uint16_t)index), "rx=\"4\"");
 	label(out, x + 14, y + 22, "w b", p->name);
-	fprintf(out, "<text x=\"%.1f\" y=\"%d\" class=\"w s\" text-anchor=\"end\">%s</text>\n", x + CARD_WIDTH - 14, y + 22,
-	        escape(boot_text(e)));
+	fprintf(out, "<text x=\"%.1f\" y=\"%d\" class=\"w s\" text-anchor=\"end\">%s</text>\n", x + CARD_WIDTH - 14,
+	        y + 22, escape(boot_text(e)));
 	y += CARD_HEAD + 22;
-	y = card_text(out, x, y, "hypercalls", text("%s%s", hypercalls_text(p), (p->flags & PARTITION_CPL3_HYPERCALLS) != 0
-	                                                ? " (also from user mode)" : ""));
+	y = card_text(out, x, y, "hypercalls",
+	              text("%s%s", hypercalls_text(p),
+	                   (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : ""));
 	y = card_text(out, x, y, "ports", ports_text(p));
 	y = card_text(out, x, y, "MSRs",
 	              text("%u direct, %u answered by the core", count_msrs(p, true), count_msrs(p, false)));
@@ -233,13 +235,12 @@ void emit_svg(FILE *out, const struct plan *plan)
 	y = draw_cpus(stream, plan, y);
 	y = draw_rights(stream, plan, y);
 	fclose(stream);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", WIDTH,
-	        y + 8, WIDTH, y + 8);
-	fprintf(out,
-	        "<style>text{font:13px 'DejaVu Sans',Verdana,sans-serif;fill:#22262c}"
-	        ".title{font-size:22px;font-weight:bold}.h{font-size:15px;font-weight:bold}.b{font-weight:bold}"
-	        ".n{fill:#6a7280;font-size:12px}.w{fill:#fff}.s{font-size:11px}"
-	        ".m{font:11px 'DejaVu Sans Mono',monospace}.t{font-size:12px}</style>\n");
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n",
+	        WIDTH, y + 8, WIDTH, y + 8);
+	fprintf(out, "<style>text{font:13px 'DejaVu Sans',Verdana,sans-serif;fill:#22262c}"
+	             ".title{font-size:22px;font-weight:bold}.h{font-size:15px;font-weight:bold}.b{font-weight:bold}"
+	             ".n{fill:#6a7280;font-size:12px}.w{fill:#fff}.s{font-size:11px}"
+	             ".m{font:11px 'DejaVu Sans Mono',monospace}.t{font-size:12px}</style>\n");
 	box(out, 0, 0, WIDTH, y + 8, "#fff", "");
 	label(out, MARGIN, 42, "title", text("Plan of '%s'", plan->config.name));
 	fwrite(body, 1, size, out);

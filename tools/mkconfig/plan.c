@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUEST_LIMIT GIB(64)      /* every CPU with VT-x has at least 36 address bits */
-#define LINUX_LIMIT GIB(3)       /* below the local APIC's and the devices' addresses */
+#define GUEST_LIMIT GIB(64) /* every CPU with VT-x has at least 36 address bits */
+#define LINUX_LIMIT GIB(3)  /* below the local APIC's and the devices' addresses */
 #define KIT_LIMIT GIB(1)
 #define LINUX_MIN MIB(64)
 #define KIT_MIN KIB(64)
 #define BASE_MIN MIB(1)
-#define PCI_HOLE GIB(1)          /* boards with more than 3 GiB move what lies under it above 4 GiB */
+#define PCI_HOLE GIB(1) /* boards with more than 3 GiB move what lies under it above 4 GiB */
 
 static struct config_memory *add_memory(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
 {
 	struct config_memory *m = &plan->memories[plan->config.memory_count++];
 
-	*m = (struct config_memory){.name = name, .size = size, .hpa = CONFIG_HPA_ANY, .owner = owner};
+	*m = (struct config_memory){ .name = name, .size = size, .hpa = CONFIG_HPA_ANY, .owner = owner };
 	m->align = size >= LARGE_PAGE_SIZE ? LARGE_PAGE_SIZE : PAGE_SIZE; /* large pages need both addresses aligned */
 	return m;
 }
@@ -59,9 +59,11 @@ static void build_memories(struct plan *plan)
 	for (unsigned i = 0; i < plan->config.memory_count; i++)
 		total += plan->memories[i].size;
 	if (total > limit)
-		fail(line_of("board/memory"), "the partitions and shared memories need %s; the board has %s, less %s for "
-		     "firmware and core leaves %s: %s too little", size_text(total), size_text(plan->board_memory),
-		     size_text(BOARD_RESERVE), size_text(limit), size_text(total - limit));
+		fail(line_of("board/memory"),
+		     "the partitions and shared memories need %s; the board has %s, less %s for "
+		     "firmware and core leaves %s: %s too little",
+		     size_text(total), size_text(plan->board_memory), size_text(BOARD_RESERVE), size_text(limit),
+		     size_text(total - limit));
 }
 
 static void build_cpus(struct plan *plan, unsigned partition)
@@ -76,9 +78,10 @@ static void build_cpus(struct plan *plan, unsigned partition)
 		struct config_cpu *c = &plan->cpus[cpu];
 		if (c->partition != CONFIG_NONE)
 			fail(line, "CPU %" PRIu64 " already belongs to partition '%s' (line %u)", cpu,
-			     plan->in->partitions[c->partition].name, line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
-		*c = (struct config_cpu){.partition = (uint16_t)partition, .vcpu = (uint16_t)i};
-		vcpus[i] = (struct config_vcpu){.cpu = (uint16_t)cpu, .apic_id = (uint16_t)i};
+			     plan->in->partitions[c->partition].name,
+			     line_of("partitions/%u/cpus/%u", c->partition, c->vcpu));
+		*c = (struct config_cpu){ .partition = (uint16_t)partition, .vcpu = (uint16_t)i };
+		vcpus[i] = (struct config_vcpu){ .cpu = (uint16_t)cpu, .apic_id = (uint16_t)i };
 	}
 	plan->extra[partition].vcpus = vcpus;
 	p->vcpus = vcpus;
@@ -113,27 +116,29 @@ static void build_maps(struct plan *plan, unsigned partition)
 	const struct in_partition *in = x->in;
 	struct config_map *maps = allocate((in->maps_count + 1) * sizeof *maps);
 
-	maps[0] = (struct config_map){.memory = (uint16_t)partition, .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
-	                              .size = x->memory_size};
+	maps[0] = (struct config_map){ .memory = (uint16_t)partition,
+		                       .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
+		                       .size = x->memory_size };
 	for (unsigned i = 0; i < in->maps_count; i++) {
 		const struct in_map *from = &in->maps[i];
 		struct config_map *to = &maps[i + 1];
 		uint64_t whole;
-		to->memory = (uint16_t)find_shared(plan, line_of("partitions/%u/maps/%u/memory", partition, i), from->memory);
+		to->memory = (uint16_t)find_shared(plan, line_of("partitions/%u/maps/%u/memory", partition, i),
+		                                   from->memory);
 		whole = plan->memories[to->memory].size;
 		to->gpa = parse_size(line_of("partitions/%u/maps/%u/at", partition, i), "at", from->at, 0,
 		                     GUEST_LIMIT - PAGE_SIZE);
 		to->rights = parse_rights(line_of("partitions/%u/maps/%u/rights", partition, i), from->rights);
 		if (from->offset != NULL)
-			to->offset = parse_size(line_of("partitions/%u/maps/%u/offset", partition, i), "offset", from->offset, 0,
-			                        whole - PAGE_SIZE);
+			to->offset = parse_size(line_of("partitions/%u/maps/%u/offset", partition, i), "offset",
+			                        from->offset, 0, whole - PAGE_SIZE);
 		to->size = whole - to->offset;
 		if (from->size != NULL)
-			to->size = parse_size(line_of("partitions/%u/maps/%u/size", partition, i), "size", from->size, PAGE_SIZE,
-			                      to->size);
+			to->size = parse_size(line_of("partitions/%u/maps/%u/size", partition, i), "size", from->size,
+			                      PAGE_SIZE, to->size);
 		if (to->size > GUEST_LIMIT - to->gpa)
-			fail(line_of("partitions/%u/maps/%u/at", partition, i), "at: 0x%" PRIx64 " + %s ends beyond %s", to->gpa,
-			     size_text(to->size), size_text(GUEST_LIMIT));
+			fail(line_of("partitions/%u/maps/%u/at", partition, i), "at: 0x%" PRIx64 " + %s ends beyond %s",
+			     to->gpa, size_text(to->size), size_text(GUEST_LIMIT));
 	}
 	x->maps = maps;
 	plan->partitions[partition].maps = maps;
@@ -153,7 +158,7 @@ static void build_partition(struct plan *plan, unsigned partition)
 
 static void build_machine(struct plan *plan)
 {
-	static const char *const itlb[] = {"small_pages", "accept", "refuse"};
+	static const char *const itlb[] = { "small_pages", "accept", "refuse" };
 	const struct in_file *in = plan->in;
 	struct config *c = &plan->config;
 
@@ -161,25 +166,26 @@ static void build_machine(struct plan *plan)
 	c->version = CONFIG_VERSION;
 	c->name = in->name;
 	c->cpu_count = (uint16_t)parse_number(line_of("board/cpus"), "cpus", in->board->cpus, 1, CONFIG_MAX_CPUS);
-	plan->board_memory = parse_size(line_of("board/memory"), "memory", in->board->memory, 2 * BOARD_RESERVE, GIB(4096));
+	plan->board_memory = parse_size(line_of("board/memory"), "memory", in->board->memory, 2 * BOARD_RESERVE,
+	                                GIB(4096));
 	if (in->console != NULL && in->console->uart != NULL)
 		c->uart_port = (uint16_t)parse_number(line_of("console/uart"), "uart", in->console->uart, 1, 0xfff8);
 	if (in->console != NULL && in->console->debug_port != NULL)
-		c->debug_port = (uint16_t)parse_number(line_of("console/debug_port"), "debug_port", in->console->debug_port, 1,
-		                                       UINT16_MAX);
+		c->debug_port = (uint16_t)parse_number(line_of("console/debug_port"), "debug_port",
+		                                       in->console->debug_port, 1, UINT16_MAX);
 	if (in->itlb_multihit != NULL)
-		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit, itlb,
-		                                       LENGTH(itlb));
+		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit,
+		                                       itlb, LENGTH(itlb));
 	plan->cpus = allocate(c->cpu_count * sizeof *plan->cpus);
 	for (unsigned i = 0; i < c->cpu_count; i++)
-		plan->cpus[i] = (struct config_cpu){.partition = CONFIG_NONE, .vcpu = CONFIG_NONE};
+		plan->cpus[i] = (struct config_cpu){ .partition = CONFIG_NONE, .vcpu = CONFIG_NONE };
 }
 
 void plan_build(struct plan *plan, const struct in_file *in)
 {
 	struct config *c = &plan->config;
 
-	*plan = (struct plan){.in = in};
+	*plan = (struct plan){ .in = in };
 	build_machine(plan);
 	c->partition_count = (uint16_t)in->partitions_count;
 	plan->partitions = allocate(in->partitions_count * sizeof *plan->partitions);
@@ -218,7 +224,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 			return line_of("name");
 		partition = plan->config.partition_count;
 		if (f->index >= partition)
-			return line_of("shared/%u/%s", f->index - partition, f->rule == RULE_MEMORY_PLACE ? "base" : "name");
+			return line_of("shared/%u/%s", f->index - partition,
+			               f->rule == RULE_MEMORY_PLACE ? "base" : "name");
 		return line_of("partitions/%u/%s", f->index, f->rule == RULE_MEMORY_PLACE ? "base" : "name");
 	case RULE_MAP_RANGE:
 	case RULE_MAP_OVERLAP:
@@ -264,7 +271,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_MEMORY_PLACE:
 		if (f->other == CONFIG_NONE)
 			return memory_detail(&plan->memories[f->index]);
-		return text("%s and %s", memory_detail(&plan->memories[f->index]), memory_detail(&plan->memories[f->other]));
+		return text("%s and %s", memory_detail(&plan->memories[f->index]),
+		            memory_detail(&plan->memories[f->other]));
 	case RULE_MEMORY_OWNER:
 		return text("'%s'", plan->memories[p != NULL ? f->other : f->index].name);
 	case RULE_MAP_OVERLAP:
@@ -275,7 +283,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_MSR:
 	case RULE_MSR_HOST: {
 		const struct config_msr *m = &p->msrs[f->index];
-		return text("0x%x-0x%x read %s, write %s", m->first, m->last, kind_names[m->read], kind_names[m->write]);
+		return text("0x%x-0x%x read %s, write %s", m->first, m->last, kind_names[m->read],
+		            kind_names[m->write]);
 	}
 	case RULE_PORT:
 	case RULE_PORT_HOST:

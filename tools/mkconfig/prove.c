@@ -59,8 +59,8 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 	const struct config_partition *p = &plan->partitions[partition];
 	unsigned line = line_of("partitions/%u/name", partition);
 	struct walk_allowed *allowed = allocate(p->map_count * sizeof *allowed);
-	struct pt_pool pool = {.phys = POOL_PHYS, .pages = pool_pages(p)};
-	struct walk_fault fault = {0};
+	struct pt_pool pool = { .phys = POOL_PHYS, .pages = pool_pages(p) };
+	struct walk_fault fault = { 0 };
 	enum walk_result result;
 
 	pool.virt = allocate(pool.pages * PAGE_SIZE);
@@ -68,18 +68,20 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 		bool small = plan->config.itlb_multihit == ITLB_SMALL_PAGES && (m->rights & RIGHT_EXEC) != 0;
-		allowed[i] = (struct walk_allowed){.in = m->gpa, .out = hpa[m->memory] + m->offset, .size = m->size,
-		                                   .rights = m->rights};
+		allowed[i] = (struct walk_allowed){
+			.in = m->gpa, .out = hpa[m->memory] + m->offset, .size = m->size, .rights = m->rights
+		};
 		enum pt_result built = pt_map(&pt_format_ept, &pool, m->gpa, allowed[i].out, m->size, m->rights,
 		                              small ? SMALL_SHIFT : LARGE_SHIFT);
 		if (built != PT_OK)
-			fail(line, "no page table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", i,
-			     p->name, m->gpa, (int)built);
+			fail(line,
+			     "no page table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)",
+			     i, p->name, m->gpa, (int)built);
 	}
 	result = walk_ept(pool.phys, read_table, &pool, allowed, p->map_count, PHYS_BITS, 1, &fault);
 	if (result != WALK_OK)
-		fail(line, "the page-table walker objects to '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u", p->name,
-		     walk_result_name(result), fault.in, fault.entry, fault.level);
+		fail(line, "the page-table walker objects to '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u",
+		     p->name, walk_result_name(result), fault.in, fault.entry, fault.level);
 	plan->extra[partition].ept_pages = pool.used;
 	free(allowed);
 	free(pool.virt);

@@ -27,7 +27,7 @@ const char *boot_text(const struct plan_partition *x)
 
 const char *hypercalls_text(const struct config_partition *p)
 {
-	static const char *const calls[] = {"version", "console write", "console read", "counters", "stop"};
+	static const char *const calls[] = { "version", "console write", "console read", "counters", "stop" };
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
@@ -57,8 +57,8 @@ const char *actions_text(const struct config_partition *p, unsigned first, unsig
 
 const char *place_text(const struct config_memory *m)
 {
-	return m->hpa != CONFIG_HPA_ANY ? text("fixed at 0x%" PRIx64, m->hpa)
-	                                : text("placed at boot, %s aligned", size_text(m->align));
+	return m->hpa != CONFIG_HPA_ANY ? text("fixed at 0x%" PRIx64, m->hpa) :
+	                                  text("placed at boot, %s aligned", size_text(m->align));
 }
 
 unsigned count_msrs(const struct config_partition *p, bool passed)
@@ -100,8 +100,8 @@ static void list_msrs(FILE *out, const struct config_partition *p)
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		const char *name = msr_name(m->first, m->last);
-		fprintf(out, "    %-22s read %-10s write %-10s %s\n", range_text(m->first, m->last), kind_names[m->read],
-		        kind_names[m->write], name != NULL ? name : "(not one of the defaults)");
+		fprintf(out, "    %-22s read %-10s write %-10s %s\n", range_text(m->first, m->last),
+		        kind_names[m->read], kind_names[m->write], name != NULL ? name : "(not one of the defaults)");
 	}
 }
 
@@ -157,7 +157,8 @@ static void plan_cpus(FILE *out, const struct plan *plan)
 		if (c->partition == CONFIG_NONE)
 			fprintf(out, "  %-3u parked\n", i);
 		else
-			fprintf(out, "  %-3u %s, vCPU %u, dedicated\n", i, plan->partitions[c->partition].name, c->vcpu);
+			fprintf(out, "  %-3u %s, vCPU %u, dedicated\n", i, plan->partitions[c->partition].name,
+			        c->vcpu);
 	}
 }
 
@@ -175,7 +176,8 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    hypercalls  %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : "");
 		fprintf(out, "    ports       %s\n", ports_text(p));
-		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true), count_msrs(p, false));
+		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true),
+		        count_msrs(p, false));
 		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));
 		fprintf(out, "                %s\n", actions_text(p, ERROR_CLASS_COUNT / 2, ERROR_CLASS_COUNT));
 		fprintf(out, "    tables      %u pages of EPT at most\n", plan->extra[i].ept_pages);

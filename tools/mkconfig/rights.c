@@ -10,13 +10,14 @@
 #include <string.h>
 
 const char *const kind_names[MSR_KIND_COUNT] = {
-	[MSR_DENY] = "deny",           [MSR_PASS] = "pass",       [MSR_VALUE] = "value",
-	[MSR_SHADOW] = "shadow",       [MSR_REAL] = "real",       [MSR_APIC_BASE] = "apic_base",
-	[MSR_APIC_ID] = "apic_id",     [MSR_APIC_LDR] = "apic_ldr", [MSR_APIC_ICR] = "apic_icr",
-	[MSR_APIC_SVR] = "apic_svr",   [MSR_XSS] = "xss",
+	[MSR_DENY] = "deny",         [MSR_PASS] = "pass",         [MSR_VALUE] = "value",
+	[MSR_SHADOW] = "shadow",     [MSR_REAL] = "real",         [MSR_APIC_BASE] = "apic_base",
+	[MSR_APIC_ID] = "apic_id",   [MSR_APIC_LDR] = "apic_ldr", [MSR_APIC_ICR] = "apic_icr",
+	[MSR_APIC_SVR] = "apic_svr", [MSR_XSS] = "xss",
 };
 const char *const port_names[PORT_KIND_COUNT] = {
-	[PORT_NONE] = "none", [PORT_PASS] = "pass", [PORT_UART] = "uart", [PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
+	[PORT_NONE] = "none",   [PORT_PASS] = "pass",   [PORT_UART] = "uart",
+	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
 };
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
@@ -26,7 +27,7 @@ const char *const action_names[ACTION_COUNT] = {
 };
 
 /* A right's name in the file, and the calls that it brings. */
-const char *const hypercall_names[] = {"version", "console", "counters", "stop"};
+const char *const hypercall_names[] = { "version", "console", "counters", "stop" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 	1ull << BH_VERSION,
@@ -46,6 +47,7 @@ static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 #define ARCH_CAPABILITIES_SHOWN 0x0d1ae17full
 
 /* One row of the defaults. The names serve the printed lists, too. */
+/* clang-format off */
 static const struct msr_default {
 	uint32_t first, last;
 	const char *name;
@@ -95,14 +97,16 @@ static const struct msr_default {
 	{0xc0000100, 0xc0000102, "FS, GS, kernel GS base", MSR_PASS, MSR_PASS, 0, 0, NULL},
 	{0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp"},
 };
+/* clang-format on */
 
 /* What a Linux kernel tries, and can do without: 0 says no more than a #GP would, and a plain boot reports nothing forbidden. */
 static const struct msr_default linux_msrs[] = {
-	{0x34, 0x34, "SMI_COUNT", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0xce, 0xce, "PLATFORM_INFO", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0x140, 0x140, "MISC_FEATURES_ENABLES", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
-	{0x64e, 0x64e, "PPERF", MSR_VALUE, MSR_DENY, 0, 0, NULL},
-	{0xc0011029, 0xc0011029, "AMD's DE_CFG", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{ 0x34, 0x34, "SMI_COUNT", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x4e, 0x4e, "PPIN_CTL", MSR_VALUE, MSR_DENY, 1, 0, NULL }, /* locked: no serial number */
+	{ 0xce, 0xce, "PLATFORM_INFO", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x140, 0x140, "MISC_FEATURES_ENABLES", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
+	{ 0x64e, 0x64e, "PPERF", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0xc0011029, 0xc0011029, "AMD's DE_CFG", MSR_VALUE, MSR_DENY, 0, 0, NULL },
 };
 
 #define ACPI_SLEEP_PORT 0x600u
@@ -113,17 +117,17 @@ static const struct msr_default linux_msrs[] = {
 /* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl), and what it probes at each boot: clock,
  * further UARTs, interrupt trigger modes (ELCR), PCI configuration (but for the reset register between). */
 static const struct config_port linux_ports[] = {
-	{0x70, 0x71, PORT_NONE},
-	{0x2e8, 0x2ef, PORT_NONE},
-	{0x2f8, 0x2ff, PORT_NONE},
-	{0x3e8, 0x3ef, PORT_NONE},
-	{0x4d0, 0x4d1, PORT_NONE},
-	{0xcf8, 0xcf8, PORT_NONE},
-	{0xcfa, 0xcff, PORT_NONE},
-	{GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART},
-	{ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP},
-	{ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE},
-	{ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET},
+	{ 0x70, 0x71, PORT_NONE },
+	{ 0x2e8, 0x2ef, PORT_NONE },
+	{ 0x2f8, 0x2ff, PORT_NONE },
+	{ 0x3e8, 0x3ef, PORT_NONE },
+	{ 0x4d0, 0x4d1, PORT_NONE },
+	{ 0xcf8, 0xcf8, PORT_NONE },
+	{ 0xcfa, 0xcff, PORT_NONE },
+	{ GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART },
+	{ ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP },
+	{ ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE },
+	{ ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET },
 };
 
 static const struct msr_default *default_of(const struct msr_default *list, size_t count, uint32_t first, uint32_t last)
@@ -166,7 +170,7 @@ static void push(struct rules *rules, struct rule rule)
 /* Lay `rule` over the list: defaults give way, in part if need be; another of the file's own entries is an error. */
 static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 {
-	struct rules result = {.what = rules->what};
+	struct rules result = { .what = rules->what };
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		struct rule left = rules->list[i], right = left;
@@ -176,7 +180,8 @@ static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 		}
 		if (left.origin != ORIGIN_DEFAULT)
 			fail(line_of("partitions/%u/%s/%u", partition, rules->what, rule.origin),
-			     "%s 0x%x-0x%x overlap 0x%x-0x%x on line %u", rules->what, rule.first, rule.last, left.first, left.last,
+			     "%s 0x%x-0x%x overlap 0x%x-0x%x on line %u", rules->what, rule.first, rule.last,
+			     left.first, left.last,
 			     line_of("partitions/%u/%s/%u", partition, rules->what, left.origin));
 		left.last = rule.first - 1;
 		right.first = rule.last + 1;
@@ -205,15 +210,15 @@ static uint8_t msr_kind(unsigned line, const char *what, const char *name)
 
 static struct rule msr_rule(unsigned partition, unsigned index, const struct in_msr *in)
 {
-	struct rule rule = {.origin = index, .mask = UINT64_MAX};
+	struct rule rule = { .origin = index, .mask = UINT64_MAX };
 	unsigned line = line_of("partitions/%u/msrs/%u/msrs", partition, index);
 
 	parse_range(line, "msrs", in->msrs, UINT32_MAX, &rule.first, &rule.last);
 	rule.read = msr_kind(line_of("partitions/%u/msrs/%u/read", partition, index), "read", in->read);
 	rule.write = msr_kind(line_of("partitions/%u/msrs/%u/write", partition, index), "write", in->write);
 	if (in->value != NULL)
-		rule.value = parse_number(line_of("partitions/%u/msrs/%u/value", partition, index), "value", in->value, 0,
-		                          UINT64_MAX);
+		rule.value = parse_number(line_of("partitions/%u/msrs/%u/value", partition, index), "value", in->value,
+		                          0, UINT64_MAX);
 	if (in->mask != NULL)
 		rule.mask = parse_number(line_of("partitions/%u/msrs/%u/mask", partition, index), "mask", in->mask, 0,
 		                         UINT64_MAX);
@@ -222,18 +227,20 @@ static struct rule msr_rule(unsigned partition, unsigned index, const struct in_
 	return rule;
 }
 
-static void push_defaults(struct rules *rules, const struct plan_partition *x, const struct msr_default *list, size_t count)
+static void push_defaults(struct rules *rules, const struct plan_partition *x, const struct msr_default *list,
+                          size_t count)
 {
 	for (const struct msr_default *d = list; d < list + count; d++)
 		if (d->feature == NULL || feature_shown(x, d->feature))
-			push(rules, (struct rule){d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT});
+			push(rules,
+			     (struct rule){ d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT });
 }
 
 static void build_msrs(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
 	struct plan_partition *x = &plan->extra[partition];
-	struct rules rules = {.what = "msrs"};
+	struct rules rules = { .what = "msrs" };
 	unsigned shadow = 0;
 
 	push_defaults(&rules, x, msr_defaults, LENGTH(msr_defaults));
@@ -251,9 +258,13 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 			fail(line_of("partitions/%u/msrs/%u", partition, r->origin),
 			     "msrs 0x%x-0x%x: a partition has at most %u shadowed MSRs", r->first, r->last, UINT8_MAX);
 		x->msr_origin[i] = r->origin;
-		x->msrs[i] = (struct config_msr){.first = r->first, .last = r->last, .read = r->read, .write = r->write,
-		                                 .shadow = (uint8_t)(shadowed ? shadow : 0), .value = r->value,
-		                                 .mask = r->mask};
+		x->msrs[i] = (struct config_msr){ .first = r->first,
+			                          .last = r->last,
+			                          .read = r->read,
+			                          .write = r->write,
+			                          .shadow = (uint8_t)(shadowed ? shadow : 0),
+			                          .value = r->value,
+			                          .mask = r->mask };
 		shadow += shadowed ? r->last - r->first + 1 : 0;
 	}
 	p->msrs = x->msrs;
@@ -264,18 +275,20 @@ static void build_ports(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
 	struct plan_partition *x = &plan->extra[partition];
-	struct rules rules = {.what = "ports"};
+	struct rules rules = { .what = "ports" };
 
 	for (size_t i = 0; x->in->boot->linux != NULL && i < LENGTH(linux_ports); i++)
-		push(&rules, (struct rule){.first = linux_ports[i].first, .last = linux_ports[i].last,
-		                           .read = linux_ports[i].kind, .origin = ORIGIN_DEFAULT});
+		push(&rules, (struct rule){ .first = linux_ports[i].first,
+		                            .last = linux_ports[i].last,
+		                            .read = linux_ports[i].kind,
+		                            .origin = ORIGIN_DEFAULT });
 	for (unsigned i = 0; i < x->in->ports_count; i++) {
 		const struct in_port *in = &x->in->ports[i];
-		struct rule rule = {.origin = i};
-		parse_range(line_of("partitions/%u/ports/%u/ports", partition, i), "ports", in->ports, UINT16_MAX, &rule.first,
-		            &rule.last);
-		rule.read = (uint8_t)parse_name(line_of("partitions/%u/ports/%u/as", partition, i), "as", in->as, port_names,
-		                                PORT_PASS + 1);
+		struct rule rule = { .origin = i };
+		parse_range(line_of("partitions/%u/ports/%u/ports", partition, i), "ports", in->ports, UINT16_MAX,
+		            &rule.first, &rule.last);
+		rule.read = (uint8_t)parse_name(line_of("partitions/%u/ports/%u/as", partition, i), "as", in->as,
+		                                port_names, PORT_PASS + 1);
 		lay_over(&rules, rule, partition);
 	}
 	if (rules.count == 0)
@@ -286,7 +299,7 @@ static void build_ports(const struct plan *plan, unsigned partition)
 	for (unsigned i = 0; i < rules.count; i++) {
 		const struct rule *r = &rules.list[i];
 		x->port_origin[i] = r->origin;
-		x->ports[i] = (struct config_port){(uint16_t)r->first, (uint16_t)r->last, r->read};
+		x->ports[i] = (struct config_port){ (uint16_t)r->first, (uint16_t)r->last, r->read };
 	}
 	p->ports = x->ports;
 	p->port_count = (uint16_t)rules.count;
@@ -294,13 +307,14 @@ static void build_ports(const struct plan *plan, unsigned partition)
 
 static void build_hypercalls(const struct plan *plan, unsigned partition)
 {
-	static const char *const truth[] = {"false", "true"};
+	static const char *const truth[] = { "false", "true" };
 	struct config_partition *p = &plan->partitions[partition];
 	const struct in_partition *in = plan->extra[partition].in;
 
 	for (unsigned i = 0; i < in->hypercalls_count; i++)
-		p->hypercalls |= hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
-		                                           in->hypercalls[i], hypercall_names, hypercall_name_count)];
+		p->hypercalls |=
+			hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
+		                                  in->hypercalls[i], hypercall_names, hypercall_name_count)];
 	if (in->hypercalls_from_user != NULL &&
 	    parse_name(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
 	               in->hypercalls_from_user, truth, LENGTH(truth)) == 1)
@@ -310,10 +324,10 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 static void build_actions(const struct plan *plan, unsigned partition)
 {
 	static const uint8_t defaults[ERROR_CLASS_COUNT] = {
-		[ERROR_TRIPLE_FAULT] = ACTION_STOP,   [ERROR_MEMORY] = ACTION_STOP,
-		[ERROR_MSR] = ACTION_INJECT,          [ERROR_PORT] = ACTION_IGNORE,
-		[ERROR_INSTRUCTION] = ACTION_INJECT,  [ERROR_INTERRUPT] = ACTION_INJECT,
-		[ERROR_EXIT] = ACTION_STOP,           [ERROR_PAYLOAD] = ACTION_STOP,
+		[ERROR_TRIPLE_FAULT] = ACTION_STOP,  [ERROR_MEMORY] = ACTION_STOP,
+		[ERROR_MSR] = ACTION_INJECT,         [ERROR_PORT] = ACTION_IGNORE,
+		[ERROR_INSTRUCTION] = ACTION_INJECT, [ERROR_INTERRUPT] = ACTION_INJECT,
+		[ERROR_EXIT] = ACTION_STOP,          [ERROR_PAYLOAD] = ACTION_STOP,
 	};
 	const struct in_errors *in = plan->extra[partition].in->on_error;
 

@@ -60,7 +60,7 @@ char *text(const char *format, ...)
 
 const char *size_text(uint64_t bytes)
 {
-	static const char *const unit[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	static const char *const unit[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
 	unsigned u = 0;
 
 	if (bytes > MIB(16) && bytes % MIB(1) != 0)
@@ -94,8 +94,8 @@ uint64_t parse_number(unsigned line, const char *what, const char *string, uint6
 	if (!digits(line, what, string, &end, &value) || *end != '\0')
 		fail(line, "%s: '%s' is not a number (decimal, or hexadecimal with 0x)", what, string);
 	if (value < min || value > max)
-		fail(line, "%s: %s is not within %" PRIu64 " (0x%" PRIx64 ") to %" PRIu64 " (0x%" PRIx64 ")", what, string,
-		     min, min, max, max);
+		fail(line, "%s: %s is not within %" PRIu64 " (0x%" PRIx64 ") to %" PRIu64 " (0x%" PRIx64 ")", what,
+		     string, min, min, max, max);
 	return value;
 }
 
@@ -104,7 +104,7 @@ uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_
 	static const struct {
 		const char *suffix;
 		unsigned shift;
-	} units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+	} units[] = { { "", 0 }, { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 } };
 	uint64_t value = 0;
 	char *end;
 
@@ -114,7 +114,8 @@ uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_
 	for (unsigned i = 0; i < LENGTH(units); i++) {
 		if (strcmp(end, units[i].suffix) != 0)
 			continue;
-		if (value > UINT64_MAX >> units[i].shift || value << units[i].shift < min || value << units[i].shift > max)
+		if (value > UINT64_MAX >> units[i].shift || value << units[i].shift < min ||
+		    value << units[i].shift > max)
 			fail(line, "%s: %s is not within %s to %s", what, string, size_text(min), size_text(max));
 		value <<= units[i].shift;
 		if (value % PAGE_SIZE != 0)

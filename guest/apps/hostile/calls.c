@@ -99,7 +99,8 @@ static void enter_user(void *linear)
 {
 	uint64_t top = (uint64_t)linear + PAGE;
 	__asm__ volatile("push %0; push %1; push $2; push %2; push %3; iretq"
-	                 : : "r"((uint64_t)KIT_USER_DATA), "r"(top), "r"((uint64_t)KIT_USER_CODE), "r"(linear)
+	                 :
+	                 : "r"((uint64_t)KIT_USER_DATA), "r"(top), "r"((uint64_t)KIT_USER_CODE), "r"(linear)
 	                 : "memory");
 }
 

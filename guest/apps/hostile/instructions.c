@@ -36,8 +36,8 @@ void attack_instructions(struct attack *a, const struct kit_info *info)
 		kit_try(set_deadline, ms);
 		bool ran = attempt(a, s->code, 0);
 		size_t left = sizeof line - used;
-		used += (size_t)(ran ? kit_snprintf(line + used, left, " %s=-", s->name)
-		                     : kit_snprintf(line + used, left, " %s=%lu", s->name, kit_fault.vector));
+		used += (size_t)(ran ? kit_snprintf(line + used, left, " %s=-", s->name) :
+		                       kit_snprintf(line + used, left, " %s=%lu", s->name, kit_fault.vector));
 		if (used > 160 || s + 1 == snippets_end) {
 			kit_printf("hostile:%s\n", line);
 			used = 0;

@@ -37,8 +37,9 @@ static void execute_page(void *linear)
 {
 	__asm__ volatile("mov %1, %%rcx; mov %1, %%rdx; mov %1, %%rsi; mov %1, %%rdi; mov %1, %%rax\n"
 	                 "sub $1024, %%rsp; call *%0; add $1024, %%rsp"
-	                 : : "r"(linear), "b"(scratch + 256) : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
-	                 "r11", "memory", "cc");
+	                 :
+	                 : "r"(linear), "b"(scratch + 256)
+	                 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
 static uint32_t own_rights(const struct kit_info *info, uint64_t gpa)

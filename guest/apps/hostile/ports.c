@@ -47,11 +47,11 @@ static void do_outl(void *data)
 	outl(port, (uint32_t)(uint64_t)data);
 }
 
-#define STRING_IO(name, instruction, address)                                                                      \
-	static void name(void *count)                                                                              \
-	{                                                                                                          \
-		void *p = buffer;                                                                                  \
-		__asm__ volatile(instruction : "+" address(p), "+c"(count) : "d"(port) : "memory");                \
+#define STRING_IO(name, instruction, address)                                                       \
+	static void name(void *count)                                                               \
+	{                                                                                           \
+		void *p = buffer;                                                                   \
+		__asm__ volatile(instruction : "+" address(p), "+c"(count) : "d"(port) : "memory"); \
 	}
 STRING_IO(do_insb, "insb", "D")
 STRING_IO(do_outsb, "outsb", "S")
@@ -90,8 +90,8 @@ void attack_ports(struct attack *a, const struct kit_info *info)
 
 void attack_strings(struct attack *a, const struct kit_info *info)
 {
-	static void (*const form[])(void *) = { do_insb,      do_outsb,     do_rep_insb, do_rep_insl,
-		                                do_rep_outsb, do_rep_outsl };
+	static void (*const form[])(
+		void *) = { do_insb, do_outsb, do_rep_insb, do_rep_insl, do_rep_outsb, do_rep_outsl };
 	(void)info;
 	memset(buffer, 0xff, sizeof buffer);
 	for (uint32_t p = 0; p < PORTS; p += p < 0x400 ? 1 : 61)
