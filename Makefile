@@ -50,7 +50,7 @@ CONFIG_C := $(OBJDIR)/config.c
 CONFIG_SIZES_H := $(OBJDIR)/config_sizes.h
 $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@mkdir -p $(@D)
-	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
+	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) 2>/dev/null | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
 ifneq ($(filter all image plan run test test-long bench size,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
 # In a second pass: what config.mk needs is in inputs.mk.
@@ -78,12 +78,15 @@ CORE_ASM := $(filter-out vmx/scheduled.asm,$(CORE_ASM))
 endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
-CORE_CFLAGS := -std=c17 -O2 -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	-mcmodel=kernel -mpreferred-stack-boundary=3 -fcf-protection=none -fno-asynchronous-unwind-tables -fno-jump-tables -ffunction-sections \
 	-fdata-sections -fmerge-all-constants -ffile-prefix-map=$(CURDIR)=. \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wframe-larger-than=2048 -Werror \
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
+# Small code everywhere but where each instruction is counted: the exit paths, and hashing.
+CORE_HOT := vmx/exit vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic sched/sched hypercall/hypercall core/sha256
+$(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
@@ -129,7 +132,9 @@ help:
 
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk
+include tests/noacpi/noacpi.mk
 include tests/host/host.mk
+include tests/fuzz/fuzz.mk
 
 TEST_CONFIGS := config/demo.yaml $(wildcard tests/system/*.yaml)
 .PHONY: test-images doctor
@@ -138,3 +143,47 @@ test-images: $(BUILD)/mkconfig guest selfcheck
 	@set -e; for c in $(TEST_CONFIGS); do $(MAKE) --no-print-directory CONFIG=$$c image; done
 doctor: selfcheck
 	@tools/doctor
+
+# Source checks (tools/check), about a minute; then the fuzz targets, SECONDS=n each.
+.PHONY: check fuzz
+check: image
+	tools/check $(OBJDIR)
+fuzz: $(if $(CLANG),fuzz-guided,fuzz-random)
+
+# Two emulators at once on two cores: a machine of several CPUs has one thread. Each test has a time limit of its own.
+.PHONY: test test-long
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
+PYTEST := $(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadgroup
+test:
+	tools/setup
+	tools/doctor
+	$(MAKE) --no-print-directory test-images $(BUILD)/mkconfig-sanitized
+	status=0; \
+	$(MAKE) --no-print-directory host-tests >$(BUILD)/test-host.log 2>&1 || { cat $(BUILD)/test-host.log; status=1; }; \
+	$(PYTEST) --durations=5 --junitxml=$(BUILD)/tests.xml || status=1; \
+	grep -h -E '^host tests:|^FAILED' $(BUILD)/test-host.log; \
+	sed -n 's/.*<testsuite .*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)" time="\([0-9]*\).*/system tests: \4, of which failed \2, in error \1, skipped \3; \5 s/p' $(BUILD)/tests.xml; \
+	exit $$status
+test-long:
+	tools/setup
+	tools/doctor
+	for c in config/demo.yaml tests/system/linux_four.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	rm -rf $(BUILD)/long
+	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
+
+# ACCEL=kvm: in QEMU, with nested VMX. MODEL=NAME: another CPU model of Bochs.
+.PHONY: run
+run: image
+	tools/setup
+	tools/doctor
+	tools/run $(CONFIG) $(if $(ACCEL),--accel $(ACCEL)) $(if $(MODEL),--cpu $(MODEL))
+
+# Figures: a line each, status 1 if one is over its limit. docs/figures.md says how they are got.
+.PHONY: size bench
+size:
+	$(MAKE) --no-print-directory CONFIG=config/reference.yaml image
+	tools/size $(BUILD)/reference
+BENCH_IMAGES := bench bench_hostile latency
+bench: $(BUILD)/guest/rtload.efi
+	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
+	tools/bench --plot $(BUILD)/latency.svg

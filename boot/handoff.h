@@ -107,6 +107,7 @@ struct handoff {
 	struct handoff_memory payload[CONFIG_PARTITIONS]; /* index as config.partitions */
 	uint64_t tsc_loader_start;                        /* TSC at the loader's first instructions */
 	uint64_t tsc_handoff;                             /* TSC just before the jump */
+	uint64_t ticks_files;                             /* of the time between: reading the payload files */
 	uint64_t ram_bytes;                               /* usable memory the firmware reported */
 	uint64_t firmware_memory_end;                     /* end of the highest range in the firmware's map */
 };

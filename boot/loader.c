@@ -208,7 +208,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	h.rsdp = find_rsdp();
 	memory_init();
 	place_all(core, &h);
+	h.ticks_files = rdtsc();
 	load_payloads(h.payload);
+	h.ticks_files = rdtsc() - h.ticks_files;
 	/* Later: measure image, configuration and payloads into the TPM here, the last place where boot services answer and
 	 * everything lies where it will be run from. */
 	zero_words((void *)h.core_hpa, h.core_size);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * The validator of configuration tables: see validate.h. One function a concern, called in an order
- * in which each may rely on what those before it have established.
- */
+/* The validator of configuration tables: see validate.h. One function a concern, called in an order
+ * in which each may rely on what those before it have established. */
 #include "validate.h"
 #include "../hypercall/abi.h"
 
@@ -21,6 +19,7 @@
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
+#define MSR_RANGE_MAX 0x2000u /* numbers in an entry: the core walks over them; a bitmap has as many */
 #define GDT_LIMIT_MIN 31u /* null, unused, 10h code, 18h data */
 
 static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition, unsigned index,
@@ -94,7 +93,7 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 		const struct config_partition *p = &c->partitions[i];
 		if (p->vcpu_count == 0 || p->vcpu_count > CONFIG_MAX_CPUS || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
-		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX)
+		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX || p->msr_count == 0)
 			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
@@ -207,7 +206,7 @@ static enum config_rule check_start(const struct config_partition *p, unsigned p
 
 	for (unsigned i = 0; i < p->segment_count; i++) {
 		const struct config_segment *s = &p->segments[i];
-		if (s->size == 0 || !within(s->offset, s->size, p->payload.size) ||
+		if (!s->size || !within(s->offset, s->size, p->payload.size) ||
 		    !mapped(p, s->gpa, s->size, RIGHT_WRITE))
 			return fault_at(fault, RULE_SEGMENT, partition, i, CONFIG_NONE);
 	}
@@ -226,8 +225,7 @@ static enum config_rule check_cpuid_range(const struct config_partition *p, unsi
 {
 	for (unsigned i = 0; i < count; i++) {
 		const struct config_cpuid_index *x = &index[i];
-		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > 1 ||
-		    (x->any_subleaf && x->count != 1))
+		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > (x->count == 1))
 			return fault_at(fault, RULE_CPUID, partition, i, CONFIG_NONE);
 		for (unsigned j = 0; j < x->count; j++)
 			if (p->cpuid[x->first + j].leaf != leaf + i || p->cpuid[x->first + j].subleaf != j)
@@ -345,7 +343,8 @@ static enum config_rule check_msrs(const struct config_partition *p, unsigned pa
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		bool both = m->read != MSR_DENY && m->write != MSR_DENY;
-		if (m->first > m->last || (i > 0 && m->first <= p->msrs[i - 1].last))
+		if (m->first > m->last || m->last - m->first >= MSR_RANGE_MAX ||
+		    (i > 0 && m->first <= p->msrs[i - 1].last))
 			return fault_at(fault, RULE_MSR, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
 		if (m->read >= MSR_KIND_COUNT || m->write >= MSR_KIND_COUNT ||
 		    (both && (m->read >= MSR_SHADOW || m->write >= MSR_SHADOW) && m->read != m->write) ||
@@ -407,8 +406,7 @@ static enum config_rule check_policy(const struct config_partition *p, unsigned 
 {
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
-		[ERROR_MEMORY] = ALLOW_END |
-		                 ALLOW(ACTION_INJECT), /* there is nothing to ignore: it would fault again */
+		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */
 		[ERROR_MSR] = ALLOW_END | ALLOW(ACTION_INJECT),
 		[ERROR_PORT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
 		[ERROR_INSTRUCTION] = ALLOW_END | ALLOW(ACTION_INJECT),

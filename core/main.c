@@ -41,6 +41,8 @@ void core_main(struct handoff *from_loader)
 	console_init();
 	print("Bulkhead, configuration %s: %u partitions on %u CPUs; core at %lx, %lu KiB\n", config.name,
 	      (uint32_t)CONFIG_PARTITIONS, (uint32_t)CONFIG_CPUS, handoff.core_hpa, handoff.core_size >> 10);
+	print("loader: %lu ticks, of these %lu for reading files\n", handoff.tsc_handoff - handoff.tsc_loader_start,
+	      handoff.ticks_files);
 	check_configuration();
 	cpus_enumerate();
 	cpus_start();

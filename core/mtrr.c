@@ -4,6 +4,7 @@
 #include "x86.h"
 
 #define TYPE_WRITE_BACK 6u
+#define TYPE_UNKNOWN 0xffu /* a mask with holes: the range is more than it covers */
 #define MTRR_ENABLED (1u << 11)
 #define MTRR_VALID (1u << 11)
 #define FIXED_END (1ull << 20)
@@ -21,10 +22,11 @@ static uint64_t physical_mask(void)
 static int variable_range(uint32_t n, struct range *range)
 {
 	const uint64_t base = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * n), mask = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * n + 1);
+	const uint64_t size = (~mask & physical_mask() & ~0xfffull) + 0x1000;
 
 	range->base = base & physical_mask() & ~0xfffull;
-	range->end = range->base + (~mask & physical_mask() & ~0xfffull) + 0x1000;
-	range->type = base & 0xff;
+	range->end = range->base + size;
+	range->type = size & (size - 1) ? TYPE_UNKNOWN : base & 0xff;
 	return (mask & MTRR_VALID) != 0;
 }
 

@@ -36,6 +36,7 @@ static void dump_vmcs(void)
 		const char *name;
 		uint32_t field;
 	} fields[] = {
+/* clang-format off */
 #define FIELD(name) { #name, VMCS_##name }
 		FIELD(EXIT_REASON),
 		FIELD(EXIT_QUALIFICATION),
@@ -68,6 +69,7 @@ static void dump_vmcs(void)
 		FIELD(HOST_RSP),
 		FIELD(HOST_RIP),
 #undef FIELD
+		/* clang-format on */
 	};
 
 	for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++)

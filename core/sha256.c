@@ -29,34 +29,28 @@ static inline uint32_t rotate(uint32_t x, unsigned n)
 #define CHOICE(x, y, z) ((((y) ^ (z)) & (x)) ^ (z))
 #define MAJORITY(x, y, z) ((((x) ^ (y)) & ((y) ^ (z))) ^ (y))
 
-#define ROUND(a, b, c, d, e, f, g, h, i)                      \
-	do {                                                  \
-		h += BIG1(e) + CHOICE(e, f, g) + k[i] + w[i]; \
-		d += h;                                       \
-		h += BIG0(a) + MAJORITY(a, b, c);             \
-	} while (0)
+/* clang-format off */
+#define ROUND(a, b, c, d, e, f, g, h, i) do { \
+	h += BIG1(e) + CHOICE(e, f, g) + k[i] + w[i]; \
+	d += h; \
+	h += BIG0(a) + MAJORITY(a, b, c); \
+} while (0)
 #define SCHEDULE(i) (w[i] += SMALL1(w[((i) + 14) % 16]) + w[((i) + 9) % 16] + SMALL0(w[((i) + 1) % 16]))
+/* clang-format on */
 
 /* Each macro argument list is the previous one turned by a place. NEXT(i) makes word i ready. */
-#define EIGHT_ROUNDS(i, NEXT)                         \
-	do {                                          \
-		NEXT(i);                              \
-		ROUND(a, b, c, d, e, f, g, h, i);     \
-		NEXT(i + 1);                          \
-		ROUND(h, a, b, c, d, e, f, g, i + 1); \
-		NEXT(i + 2);                          \
-		ROUND(g, h, a, b, c, d, e, f, i + 2); \
-		NEXT(i + 3);                          \
-		ROUND(f, g, h, a, b, c, d, e, i + 3); \
-		NEXT(i + 4);                          \
-		ROUND(e, f, g, h, a, b, c, d, i + 4); \
-		NEXT(i + 5);                          \
-		ROUND(d, e, f, g, h, a, b, c, i + 5); \
-		NEXT(i + 6);                          \
-		ROUND(c, d, e, f, g, h, a, b, i + 6); \
-		NEXT(i + 7);                          \
-		ROUND(b, c, d, e, f, g, h, a, i + 7); \
-	} while (0)
+/* clang-format off */
+#define EIGHT_ROUNDS(i, NEXT) do { \
+	NEXT(i); ROUND(a, b, c, d, e, f, g, h, i); \
+	NEXT(i + 1); ROUND(h, a, b, c, d, e, f, g, i + 1); \
+	NEXT(i + 2); ROUND(g, h, a, b, c, d, e, f, i + 2); \
+	NEXT(i + 3); ROUND(f, g, h, a, b, c, d, e, i + 3); \
+	NEXT(i + 4); ROUND(e, f, g, h, a, b, c, d, i + 4); \
+	NEXT(i + 5); ROUND(d, e, f, g, h, a, b, c, i + 5); \
+	NEXT(i + 6); ROUND(c, d, e, f, g, h, a, b, i + 6); \
+	NEXT(i + 7); ROUND(b, c, d, e, f, g, h, a, i + 7); \
+} while (0)
+/* clang-format on */
 
 static uint32_t load_big_endian(const uint8_t *p)
 {

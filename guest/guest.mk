@@ -21,12 +21,14 @@ GUEST_KIT_OBJECTS := $(patsubst guest/kit/%,$(GUEST_OUT)/kit/%.o,$(addprefix gue
 # An application is guest/apps/NAME.c and, if it has more, guest/apps/NAME/. A variant is the same with other -D options:
 # GUEST_DEFINES_<variant>, GUEST_SOURCE_<variant>. Variants keep objects of their own.
 GUEST_FATAL_KINDS := $(patsubst fatal_%,%,$(shell sed -n 's/^void \(fatal_[a-z0-9]*\)(const struct kit_info \*info);.*/\1/p' guest/apps/fatal/fatal.h))
-GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin \
+GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin rtload \
 	$(addprefix hostile_,$(GUEST_FATAL_KINDS))
 GUEST_SOURCE_rtbench := rt
 GUEST_DEFINES_rtbench := -DRT_BENCH=1
 GUEST_SOURCE_rtspin := rt
 GUEST_DEFINES_rtspin := -DRT_BENCH=1 -DRT_SPIN=1
+GUEST_SOURCE_rtload := rt
+GUEST_DEFINES_rtload := -DRT_BENCH=1 -DRT_DELAY_MS=90000u
 $(foreach k,$(GUEST_FATAL_KINDS),$(eval GUEST_SOURCE_hostile_$k := fatal) \
 	$(eval GUEST_DEFINES_hostile_$k := -DFATAL_KIND=$k))
 
@@ -50,7 +52,7 @@ $(GUEST_OUT)/kit/%.asm.o: guest/kit/%.asm
 
 # $1 application or variant, $2 name of its source
 define GUEST_RULES
-$(GUEST_OUT)/$1/%.c.o: guest/apps/%.c
+$(GUEST_OUT)/$1/%.c.o: guest/apps/%.c guest/guest.mk
 	@mkdir -p $$(@D)
 	$$(GUEST_CC) $$(GUEST_CFLAGS) $$(GUEST_DEFINES_$1) -c $$< -o $$@
 $(GUEST_OUT)/$1/%.asm.o: guest/apps/%.asm

@@ -27,6 +27,7 @@ DEFAULT_LIMIT = 180.0       # seconds
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "time_limit(seconds): kill the test after this time (default 180)")
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a machine and so a worker (pytest-xdist)")
     config.addinivalue_line("markers", "vmx_complaints(*regexes): complaints of the emulator about VMX that are expected")
 
 

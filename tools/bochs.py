@@ -401,6 +401,8 @@ class Machine:
         if os.path.lexists(self.path("bochsfix.so")):
             os.unlink(self.path("bochsfix.so"))
         os.symlink(fix, self.path("bochsfix.so"))
+        if self.quantum == 1:
+            env["BOCHSFIX_TURNS"] = "1"
         argv, prefix = list(emulator.argv), []
         if len(argv) > 1:
             argv[1:1] = ["--preload", "./bochsfix.so"]

@@ -15,6 +15,9 @@
  * here (the self-check that runs inside the machine still does). `wrong`: it
  * could not be mended; the process ends with code 97 before the machine starts.
  *
+ * With BOCHSFIX_TURNS set, every CPU of several runs one instruction a turn; see
+ * `turns` below, and the report's line `turns on | absent`.
+ *
  * With BOCHSFIX_PARENT set to the runner's process id, the emulator is killed
  * when that process ends.
  *
@@ -128,6 +131,39 @@ static int redirect(void *function, void *target)
 	return mprotect((void *)first, length, PROT_READ | PROT_EXEC) == 0;
 }
 
+/*
+ * Turns of one instruction, for figures. Fault: `quantum` shall bound what a CPU
+ * runs before the next has its turn, but BX_CPU_C::mergeTraces makes traces
+ * longer than it, and a REP string instruction is one turn however long it
+ * takes; the clock then jumps for the other CPUs. Mend: before each instruction
+ * raise the flag with which the emulator's own debugger ends a trace after one
+ * instruction or one iteration (BX_ASYNC_EVENT_STOP_TRACE, cpu/cpu.h). What
+ * BX_CPU_C::cpu_run_trace reads first is that flag's word: its place is taken
+ * from there.
+ */
+static uint8_t ***cpu_array; /* bx_cpu_array: pointers to the CPUs */
+static uint32_t flag_offset;
+
+static void end_trace(unsigned cpu, void *instruction)
+{
+	(void)instruction;
+	*(uint32_t *)((*cpu_array)[cpu] + flag_offset) |= 1u << 31;
+}
+
+static const char *turns(void)
+{
+	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec }; /* endbr64; sub $n, %rsp */
+	static const uint8_t load[] = { 0x8b, 0x87 };                                /* mov flag_offset(%rdi), %eax */
+	const uint8_t *run = dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C13cpu_run_traceEv");
+	void *before = dlsym(RTLD_DEFAULT, "_Z25bx_instr_before_executionjP15bxInstruction_c");
+
+	cpu_array = dlsym(RTLD_DEFAULT, "bx_cpu_array");
+	if (!run || !before || !cpu_array || memcmp(run, start, sizeof start) || memcmp(run + 8, load, sizeof load))
+		return "absent";
+	memcpy(&flag_offset, run + 10, sizeof flag_offset);
+	return redirect(before, (void *)end_trace) ? "on" : "absent";
+}
+
 /* An emulator must not outlive the runner that watches it, however that one ends. */
 static void die_with_parent(void)
 {
@@ -170,6 +206,8 @@ __attribute__((constructor)) static void bochsfix(void)
 			fprintf(stderr, "bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n", m->name,
 			        strerror(errno));
 	}
+	if (getenv("BOCHSFIX_TURNS") && report)
+		fprintf(report, "turns %s\n", turns());
 	if (report) {
 		fprintf(report, "bochsfix done\n");
 		fclose(report);

@@ -5,21 +5,9 @@
 #include "core/x86.h"
 #include "vmx.h"
 
-enum source {
-	CPUID_1_ECX,
-	CPUID_1_EDX,
-	CPUID_7_EBX,
-	CPUID_EXT_EDX,
-	CPUID_EXT7_EDX,
-	BASIC,
-	PIN,
-	PROC,
-	PROC2,
-	EXIT,
-	ENTRY,
-	EPT,
-	SOURCES
-};
+/* clang-format off */
+enum source { CPUID_1_ECX, CPUID_1_EDX, CPUID_7_EBX, CPUID_EXT_EDX, CPUID_EXT7_EDX, BASIC, PIN, PROC, PROC2, EXIT, ENTRY, EPT, SOURCES };
+/* clang-format on */
 
 /* must: Bulkhead does not start without it. nice: used when there, reported when not. */
 struct capability {
@@ -27,14 +15,10 @@ struct capability {
 	uint64_t bits;
 	uint8_t source, must;
 };
-#define MUST(source, bits)                         \
-	{                                          \
-#source " " #bits, bits, source, 1 \
-	}
-#define NICE(source, bits)                         \
-	{                                          \
-#source " " #bits, bits, source, 0 \
-	}
+/* clang-format off */
+#define MUST(source, bits) { #source " " #bits, bits, source, 1 }
+#define NICE(source, bits) { #source " " #bits, bits, source, 0 }
+/* clang-format on */
 
 static const struct capability table[] = {
 	/* The CPU itself. */
@@ -87,7 +71,7 @@ static const struct capability table[] = {
 	NICE(EPT, EPT_CAP_1G_PAGES),
 };
 #define LINES (sizeof table / sizeof table[0])
-_Static_assert(LINES <= VMX_CAPABILITY_LINES, "one bit a line");
+_Static_assert(LINES < VMX_CAPABILITY_LINES, "one bit a line, the last is IA32_FEATURE_CONTROL's");
 
 static uint64_t allowed_1(uint32_t msr)
 {

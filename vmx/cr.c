@@ -6,6 +6,7 @@
 #include "cr.h"
 
 #include "core/core.h"
+#include "core/lib.h"
 #include "core/window.h"
 #include "core/x86.h"
 #include "exit.h"
@@ -15,7 +16,7 @@
 /* Host-owned beside what no visible feature brings: MCE, without which a broadcast machine check is a shutdown; VMXE,
  * fixed to 1; OSXSAVE, which CPUID mirrors. */
 #define CR4_HOST_OWNED (CR4_MCE | CR4_VMXE | CR4_OSXSAVE)
-#define PDPTE_RESERVED 0xfff00000000001e6ull /* with 52 address bits at most */
+#define PDPTE_RESERVED 0x1e6ull /* and those from MAXPHYADDR on */
 
 /* Guests that use PAE paging: the CPU holds the four PDPTEs, and after a write that we emulate they are ours to load
  * (SDM Vol. 3A, 4.4.1). Returns 0 if CR3 leads out of the partition or a reserved bit is set: #GP. */
@@ -24,59 +25,62 @@ static int load_pdptes(struct vcpu *vcpu)
 	const uint64_t cr3 = vmread(VMCS_GUEST_CR3) & 0xffffffe0u;
 	uint64_t bytes;
 	const uint64_t hpa = partition_translate(vcpu->partition_index, cr3, &bytes);
-	const uint64_t *pdpte;
-	int right = 1;
+	const uint64_t reserved = PDPTE_RESERVED | ~0ull << (cpuid(0x80000008, 0).r[0] & 0x3f);
+	uint64_t pdpte[4];
 
-	if (bytes < 4 * sizeof *pdpte)
+	if (bytes < sizeof pdpte)
 		return 0;
-	pdpte = (const uint64_t *)window(0, hpa);
-	for (uint32_t i = 0; i < 4; i++) {
-		const uint64_t value = pdpte[i];
-
-		if (value & 1 && value & PDPTE_RESERVED)
-			right = 0;
-		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, value);
-	}
+	memcpy(pdpte, window(0, hpa), sizeof pdpte); /* another CPU of the partition may write to them */
 	window_close();
-	return right;
+	for (uint32_t i = 0; i < 4; i++)
+		if (pdpte[i] & 1 && pdpte[i] & reserved)
+			return 0;
+	for (uint32_t i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+	return 1;
 }
 
 /* Paging switched on or off in an emulated write: long mode follows (SDM Vol. 3A, 10.8.5). */
-static int switch_paging(struct vcpu *vcpu, uint64_t new)
+static int switch_paging(struct vcpu *vcpu, uint64_t value)
 {
 	const uint64_t efer = vmread(VMCS_GUEST_EFER), cr4 = vmread(VMCS_GUEST_CR4);
 	const uint32_t entry = (uint32_t)vmread(VMCS_CTRL_ENTRY);
-	const int long_mode = new &CR0_PG &&efer &EFER_LME;
+	const int long_mode = value & CR0_PG && efer & EFER_LME;
 
 	if (long_mode && !(cr4 & CR4_PAE))
 		return 0;
-	if (new &CR0_PG && !long_mode && cr4 &CR4_PAE && !load_pdptes(vcpu))
+	if (value & CR0_PG && !long_mode && cr4 & CR4_PAE && !load_pdptes(vcpu))
 		return 0;
 	vmwrite(VMCS_GUEST_EFER, long_mode ? efer | EFER_LMA : efer & ~EFER_LMA);
 	vmwrite(VMCS_CTRL_ENTRY, long_mode ? entry | ENTRY_IA32E_MODE_GUEST : entry & ~ENTRY_IA32E_MODE_GUEST);
 	return 1;
 }
 
-static void write_guest_cr0(struct vcpu *vcpu, uint64_t new)
+static int in_64_bit_mode(void)
+{
+	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread(VMCS_GUEST_CS_ACCESS) & ACCESS_L;
+}
+
+static void write_guest_cr0(struct vcpu *vcpu, uint64_t value)
 {
 	const uint64_t old = vmread(VMCS_GUEST_CR0);
 
-	if (new >> 32 || (new &CR0_PG && !(new &CR0_PE)) || (new &CR0_NW && !(new &CR0_CD)))
+	if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
 		goto fault;
-	if (!(new &CR0_PG) && vmread(VMCS_GUEST_CR4) & CR4_PCIDE)
+	if (!(value & CR0_PG) && (vmread(VMCS_GUEST_CR4) & CR4_PCIDE || in_64_bit_mode()))
 		goto fault;
-	if ((new ^ old) & CR0_PG && !switch_paging(vcpu, new))
+	if ((value ^ old) & CR0_PG && !switch_paging(vcpu, value))
 		goto fault;
-	vmwrite(VMCS_CTRL_CR0_SHADOW, (new &CR0_DEFINED) | CR0_ET);
+	vmwrite(VMCS_CTRL_CR0_SHADOW, (value & CR0_DEFINED) | CR0_ET);
 	/* A guest that turns its caches off would run root mode uncached: CD and NW are shown to it and never set. */
-	vmwrite(VMCS_GUEST_CR0, ((new &CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
+	vmwrite(VMCS_GUEST_CR0, ((value & CR0_DEFINED) | CR0_ET | CR0_NE) & ~(CR0_CD | CR0_NW));
 	skip_instruction();
 	return;
 fault:
 	inject_exception(vcpu, VECTOR_GP, 0);
 }
 
-static void write_guest_cr4(struct vcpu *vcpu, uint64_t new)
+static void write_guest_cr4(struct vcpu *vcpu, uint64_t value)
 {
 	const uint64_t owned = ~vcpu->cr4_allowed | CR4_HOST_OWNED;
 	const uint64_t old = (vmread(VMCS_CTRL_CR4_SHADOW) & owned) | (vmread(VMCS_GUEST_CR4) & ~owned);
@@ -84,19 +88,19 @@ static void write_guest_cr4(struct vcpu *vcpu, uint64_t new)
 	const uint64_t paging_bits = CR4_PAE | CR4_PGE | 1u << 4 | CR4_SMEP;
 	uint32_t *c1;
 
-	if (new & ~vcpu->cr4_allowed || (in_long_mode && !(new &CR4_PAE)))
+	if (value & ~vcpu->cr4_allowed || (in_long_mode && !(value & CR4_PAE)))
 		goto fault;
-	if (new &CR4_PCIDE && !(old & CR4_PCIDE) && (!in_long_mode || vmread(VMCS_GUEST_CR3) & 0xfff))
+	if (value & CR4_PCIDE && !(old & CR4_PCIDE) && (!in_long_mode || vmread(VMCS_GUEST_CR3) & 0xfff))
 		goto fault;
-	if (!in_long_mode && new &CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG && (new ^ old) & paging_bits &&
+	if (!in_long_mode && value & CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG && (value ^ old) & paging_bits &&
 	    !load_pdptes(vcpu))
 		goto fault;
-	vmwrite(VMCS_CTRL_CR4_SHADOW, new);
-	vmwrite(VMCS_GUEST_CR4, new | CR4_MCE | CR4_VMXE);
-	if ((new ^ old) & (paging_bits | CR4_PCIDE) && invvpid(INVVPID_SINGLE_CONTEXT, vcpu_vpid(vcpu), 0))
+	vmwrite(VMCS_CTRL_CR4_SHADOW, value);
+	vmwrite(VMCS_GUEST_CR4, value | CR4_MCE | CR4_VMXE);
+	if ((value ^ old) & (paging_bits | CR4_PCIDE) && invvpid(INVVPID_SINGLE_CONTEXT, vcpu_vpid(vcpu), 0))
 		vmx_failed("INVVPID", vcpu_vpid(vcpu));
 	if ((c1 = vcpu_cpuid(vcpu, 1, 0)))
-		c1[2] = new &CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
+		c1[2] = value & CR4_OSXSAVE ? c1[2] | 1u << 27 : c1[2] & ~(1u << 27);
 	skip_instruction();
 	return;
 fault:

@@ -15,16 +15,13 @@
 #define CONTRIBUTORY 0x60203c01u
 #define VECTOR_PF 14u
 
+/* clang-format off */
 static const char *const class_name[ERROR_CLASS_COUNT] = {
-	[ERROR_TRIPLE_FAULT] = "triple fault",
-	[ERROR_MEMORY] = "memory",
-	[ERROR_MSR] = "MSR",
-	[ERROR_PORT] = "port",
-	[ERROR_INSTRUCTION] = "instruction",
-	[ERROR_INTERRUPT] = "interrupt",
-	[ERROR_EXIT] = "exit",
-	[ERROR_PAYLOAD] = "payload",
+	[ERROR_TRIPLE_FAULT] = "triple fault", [ERROR_MEMORY] = "memory",       [ERROR_MSR] = "MSR",
+	[ERROR_PORT] = "port",                 [ERROR_INSTRUCTION] = "instruction", [ERROR_INTERRUPT] = "interrupt",
+	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
 };
+/* clang-format on */
 
 /* What a second exception during delivery of `first` becomes: itself (0), #DF (1), or a shutdown (2). Table 6-5. */
 static uint32_t combine(uint32_t first, uint32_t second)
@@ -38,6 +35,25 @@ static uint32_t combine(uint32_t first, uint32_t second)
 	return CONTRIBUTORY >> first & CONTRIBUTORY >> second & 1;
 }
 
+/* Counts an error, and tells of the first few of a class and of the last. */
+static void record(struct vcpu *vcpu, enum error_class class, const char *what, uint64_t detail)
+{
+	const uint64_t count = ++vcpu->forbidden[class];
+
+	if (count <= REPORTS_PER_CLASS || vcpu->partition->action[class] >= ACTION_STOP)
+		print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
+		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
+	if (count <= REPORTS_PER_CLASS)
+		console_follow_up(vcpu);
+}
+
+static _Noreturn void end(struct vcpu *vcpu, enum error_class class)
+{
+	if (vcpu->partition->action[class] == ACTION_HALT_MACHINE)
+		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
+	vcpu_stop(vcpu, class_name[class]);
+}
+
 void inject_exception(struct vcpu *vcpu, uint32_t vector, uint32_t error)
 {
 	const uint32_t vectoring = (uint32_t)vmread(VMCS_IDT_VECTORING_INFO);
@@ -46,9 +62,10 @@ void inject_exception(struct vcpu *vcpu, uint32_t vector, uint32_t error)
 	if (vectoring & INTERRUPTION_VALID && (vectoring & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION) {
 		const uint32_t result = combine(vectoring & 31, vector);
 
-		if (result == 2)
-			guest_error(vcpu, ERROR_TRIPLE_FAULT, 0, "third exception while #DF was delivered, vector",
-			            vector);
+		if (result == 2) {
+			record(vcpu, ERROR_TRIPLE_FAULT, "third exception while #DF was delivered, vector", vector);
+			end(vcpu, ERROR_TRIPLE_FAULT);
+		}
 		if (result == 1) {
 			vector = VECTOR_DF;
 			error = 0;
@@ -86,23 +103,14 @@ void exit_nmi_window(struct vcpu *vcpu)
 
 int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, const char *what, uint64_t detail)
 {
-	const uint8_t action = vcpu->partition->action[class];
-	const uint64_t count = ++vcpu->forbidden[class];
-
-	if (count <= REPORTS_PER_CLASS || action >= ACTION_STOP)
-		print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
-		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
-	if (count <= REPORTS_PER_CLASS)
-		console_follow_up(vcpu);
-	switch (action) {
+	record(vcpu, class, what, detail);
+	switch (vcpu->partition->action[class]) {
 	case ACTION_IGNORE:
 		return 1;
 	case ACTION_INJECT:
 		inject_exception(vcpu, vector, 0);
 		return 0;
-	case ACTION_HALT_MACHINE:
-		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
 	default:
-		vcpu_stop(vcpu, class_name[class]);
+		end(vcpu, class);
 	}
 }

@@ -14,18 +14,15 @@ static uint32_t hash(uint32_t msr)
 	return (msr ^ msr >> 8) & 0xff;
 }
 
-/* The table is sorted by `first`. The hint mostly hits; else a search, bounded by the table's length, which halves. */
-static const struct config_msr *find(const struct vcpu *vcpu, uint32_t msr)
+/* The table is sorted by `first`. Bounded by its length, which halves. */
+static __attribute__((noinline)) const struct config_msr *search(const struct config_partition *p, uint32_t msr)
 {
-	const struct config_msr *m = &vcpu->partition->msrs[vcpu->msr_slot[hash(msr)]];
-	uint32_t low = 0, high = vcpu->partition->msr_count;
+	uint32_t low = 0, high = p->msr_count;
 
-	if (msr - m->first <= m->last - m->first)
-		return m;
 	while (low < high) {
 		const uint32_t middle = (low + high) / 2;
+		const struct config_msr *m = &p->msrs[middle];
 
-		m = &vcpu->partition->msrs[middle];
 		if (msr < m->first)
 			high = middle;
 		else if (msr > m->last)
@@ -43,6 +40,14 @@ static int exits_anyway(uint32_t msr, int write)
 	if (!cpu_is_scheduled(this_cpu->index))
 		return 0;
 	return msr >> 8 == 0x8 || msr == MSR_IA32_TSC_DEADLINE || (write && switch_msr_slot(msr) >= 0);
+}
+
+/* The hint mostly hits. */
+static inline const struct config_msr *find(const struct vcpu *vcpu, uint32_t msr)
+{
+	const struct config_msr *m = &vcpu->partition->msrs[vcpu->msr_slot[hash(msr)]];
+
+	return msr - m->first <= m->last - m->first ? m : search(vcpu->partition, msr);
 }
 
 static void bitmap_allow(uint8_t *bitmap, uint32_t msr, int write)
@@ -101,19 +106,19 @@ static int has_xss(struct vcpu *vcpu)
 	return c && c[0] & 1u << 3;
 }
 
-void exit_rdmsr(struct vcpu *vcpu)
+static void answer(struct vcpu *vcpu, uint64_t value)
 {
-	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
-	const struct config_msr *m = find(vcpu, msr);
+	vcpu->regs[REG_RAX] = (uint32_t)value;
+	vcpu->regs[REG_RDX] = value >> 32;
+	skip_instruction();
+}
+
+/* Reads that take more than a word from memory. */
+static __attribute__((noinline)) void read_slow(struct vcpu *vcpu, const struct config_msr *m, uint32_t msr)
+{
 	uint64_t value;
 
 	switch (m ? m->read : MSR_DENY) {
-	case MSR_VALUE:
-		value = m->value;
-		break;
-	case MSR_SHADOW:
-		value = vcpu->msr_shadow[m->shadow + (msr - m->first)];
-		break;
 	case MSR_REAL:
 		if (!is_there(vcpu, msr))
 			goto fault;
@@ -140,12 +145,23 @@ void exit_rdmsr(struct vcpu *vcpu)
 	default:
 		goto fault;
 	}
-	vcpu->regs[REG_RAX] = (uint32_t)value;
-	vcpu->regs[REG_RDX] = value >> 32;
-	skip_instruction();
+	answer(vcpu, value);
 	return;
 fault:
 	denied(vcpu, "RDMSR", msr);
+}
+
+void exit_rdmsr(struct vcpu *vcpu)
+{
+	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
+	const struct config_msr *m = find(vcpu, msr);
+
+	if (m && m->read == MSR_VALUE)
+		answer(vcpu, m->value);
+	else if (m && m->read == MSR_SHADOW)
+		answer(vcpu, vcpu->msr_shadow[m->shadow + (msr - m->first)]);
+	else
+		read_slow(vcpu, m, msr);
 }
 
 /* Subset of what leaf 0Dh shows; the size of the compacted area changes with it. Returns 0 if it is not. */

@@ -47,33 +47,12 @@ struct scheduled_cpu {
 	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
 };
 
-/* Make all vCPUs of this CPU, load their partitions, and run them for ever. `epoch`: TSC at which frames begin, the same on all CPUs. */
-_Noreturn void scheduled_run(uint64_t epoch);
-
 /* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */
 void vmx_exit_scheduled(struct vcpu *vcpu);
-
-/* This vCPU does not run again; goes on with the others. */
-_Noreturn void scheduled_stop(struct vcpu *vcpu);
-
-/* The guest has written an MSR that vmx/switch.c keeps. */
-void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
-
-/* Its local APIC as after INIT. */
-void scheduled_reset_apic(struct vcpu *vcpu);
-
-/* Text is left in a console ring: pump again in a millisecond. */
-void scheduled_console_due(void);
-
-/* An NMI came in root mode: the next entry exits at once. Called by the NMI handler. */
-void scheduled_nmi(void);
 
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);
 void switch_state_first(void);
-
-/* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
-int switch_msr_slot(uint32_t msr);
 
 #endif

@@ -10,20 +10,9 @@
 #include "config/config.h"
 
 /* General registers by their number in instruction encodings and exit qualifications (SDM Vol. 3C, table 28-3). */
-enum {
-	REG_RAX,
-	REG_RCX,
-	REG_RDX,
-	REG_RBX,
-	REG_RSP,
-	REG_RBP,
-	REG_RSI,
-	REG_RDI,
-	REG_R8,
-	REG_R9,
-	REG_R10,
-	REG_COUNT = 16
-};
+/* clang-format off */
+enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_COUNT = 16 };
+/* clang-format on */
 
 #define EXIT_REASONS_COUNTED 80u
 
@@ -83,5 +72,28 @@ uint64_t vcpu_rip(void);
 
 /* Sum of all exits. */
 uint64_t vcpu_exits(const struct vcpu *vcpu);
+
+/* ---- What vmx/scheduled.c does on scheduled CPUs. Not linked, and never called, where the configuration has none. ---- */
+
+/* Make all vCPUs of this CPU, load their partitions, and run them for ever. `epoch`: TSC at which frames begin, the same on all CPUs. */
+_Noreturn void scheduled_run(uint64_t epoch);
+
+/* This vCPU does not run again; goes on with the others. */
+_Noreturn void scheduled_stop(struct vcpu *vcpu);
+
+/* The guest has written an MSR that vmx/switch.c keeps. */
+void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* Its local APIC as after INIT. */
+void scheduled_reset_apic(struct vcpu *vcpu);
+
+/* Text is left in a console ring: pump again in a millisecond. */
+void scheduled_console_due(void);
+
+/* An NMI came in root mode: the next entry exits at once. Called by the NMI handler. */
+void scheduled_nmi(void);
+
+/* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
+int switch_msr_slot(uint32_t msr);
 
 #endif

@@ -18,6 +18,7 @@
 #define VMCS_KIND(field) (((field) >> 10) & 3u) /* 0 control, 1 read-only data, 2 guest state, 3 host state */
 
 /* B.1: 16-bit fields */
+/* clang-format off */
 #define VMCS_FIELDS_16(F) \
 	F(CTRL_VPID, 0x0000) \
 	F(CTRL_POSTED_VECTOR, 0x0002) \
@@ -211,6 +212,7 @@
 	F(HOST_SSP_TABLE, 0x6c1c)
 
 #define VMCS_FIELDS(F) VMCS_FIELDS_16(F) VMCS_FIELDS_64(F) VMCS_FIELDS_32(F) VMCS_FIELDS_NATURAL(F)
+/* clang-format on */
 
 #define VMCS_FIELD_ENUM(name, encoding) VMCS_##name = (encoding),
 enum vmcs_field { VMCS_FIELDS(VMCS_FIELD_ENUM) };
@@ -325,6 +327,7 @@ enum vmcs_field { VMCS_FIELDS(VMCS_FIELD_ENUM) };
 #define ENTRY_LOAD_PKRS (1u << 22)
 
 /* Basic exit reasons (Appendix C) */
+/* clang-format off */
 #define EXIT_REASONS(R) \
 	R(EXCEPTION_OR_NMI, 0) R(EXTERNAL_INTERRUPT, 1) R(TRIPLE_FAULT, 2) R(INIT_SIGNAL, 3) R(SIPI, 4) R(IO_SMI, 5) \
 	R(OTHER_SMI, 6) R(INTERRUPT_WINDOW, 7) R(NMI_WINDOW, 8) R(TASK_SWITCH, 9) R(CPUID, 10) R(GETSEC, 11) \
@@ -339,6 +342,7 @@ enum vmcs_field { VMCS_FIELDS(VMCS_FIELD_ENUM) };
 	R(XRSTORS, 64) R(PCONFIG, 65) R(SPP_EVENT, 66) R(UMWAIT, 67) R(TPAUSE, 68) R(LOADIWKEY, 69) R(ENCLV, 70) \
 	R(ENQCMD_PASID, 72) R(ENQCMDS_PASID, 73) R(BUS_LOCK, 74) R(INSTRUCTION_TIMEOUT, 75) R(SEAMCALL, 76) \
 	R(TDCALL, 77) R(RDMSRLIST, 78) R(WRMSRLIST, 79)
+/* clang-format on */
 
 #define EXIT_REASON_ENUM(name, number) EXIT_REASON_##name = (number),
 enum exit_reason { EXIT_REASONS(EXIT_REASON_ENUM) EXIT_REASON_COUNT };

@@ -2,9 +2,10 @@
 /*
  * A task of 1 kHz on the TSC-deadline timer with absolute deadlines: how late does its handler start?
  *
- *   rt       a line every 1000 periods, the result after RT_PERIODS, and on for ever
+ *   rt       a line every 1000 periods, the result after RT_PERIODS, and then a line every 5000 for ever
  *   rtbench  (RT_BENCH) silent for RT_PERIODS, result, histogram, end
  *   rtspin   (RT_BENCH, RT_SPIN) the same, waiting in a loop and not in HLT
+ *   rtload   (RT_BENCH, RT_DELAY_MS) the same, but on Bulkhead it begins late, when the other partitions are at work
  *
  * Latency is from the deadline to the handler's first RDTSC. The line is written in pieces, one hypercall a period, so
  * that the console never makes the task late.
@@ -22,10 +23,15 @@
 #define RT_SPIN 0
 #endif
 
+#ifndef RT_DELAY_MS
+#define RT_DELAY_MS 0u
+#endif
+
 #define HZ 1000u
 #define LINE_PERIODS 1000u
-#define BUCKETS 4096u  /* of one tick each; the last takes all beyond */
-#define SETTLE_MS 100u /* for the greeting to leave the console's ring, on the slowest line */
+#define LATER_LINE_PERIODS 5000u /* after RT_PERIODS: leaves the screen to the others */
+#define BUCKETS 4096u            /* of one tick each; the last takes all beyond */
+#define SETTLE_MS 100u           /* for the greeting to leave the console's ring, on the slowest line */
 #define FIRST_DEADLINE_MS 5u
 #define REASONS 80u /* basic exit reasons that are counted */
 #define VMCALL_REASON 18u
@@ -57,6 +63,19 @@ static uint64_t median(const struct statistics *s)
 	return i;
 }
 
+/* The line that period `n` counts for, and the periods that have passed when line `n` is due. */
+static uint64_t line_of(uint64_t n)
+{
+	return n < RT_PERIODS ? n / LINE_PERIODS : RT_PERIODS / LINE_PERIODS + (n - RT_PERIODS) / LATER_LINE_PERIODS;
+}
+
+static uint64_t due(uint64_t line)
+{
+	const uint64_t first = RT_PERIODS / LINE_PERIODS;
+
+	return line < first ? line * LINE_PERIODS : RT_PERIODS + (line - first) * LATER_LINE_PERIODS;
+}
+
 static void on_timer(struct kit_frame *frame)
 {
 	uint64_t latency = rdtsc() - deadline, missed = latency / period;
@@ -66,7 +85,7 @@ static void on_timer(struct kit_frame *frame)
 	if (fired < RT_PERIODS)
 		record(&all, latency, missed);
 	if (!RT_BENCH)
-		record(&recent[fired / LINE_PERIODS % 2], latency, missed);
+		record(&recent[line_of(fired) % 2], latency, missed);
 	fired++;
 }
 
@@ -142,7 +161,7 @@ static _Noreturn void demo(void)
 			sent += kit_write_some(line + sent, size - sent);
 			own++;
 		}
-		if (fired / LINE_PERIODS == lines)
+		if (line_of(fired) == lines)
 			continue;
 		int64_t now = kit_counter(BH_COUNTER_EXITS);
 		struct statistics *r = &recent[lines++ % 2];
@@ -151,7 +170,7 @@ static _Noreturn void demo(void)
 		size = (size_t)kit_snprintf(line, sizeof line,
 		                            "rt: periods %lu missed %lu latency min/med/max %lu/%lu/%lu ticks, exits "
 		                            "since last line %ld (of these %lu for this line)\n",
-		                            lines * LINE_PERIODS, r->missed, r->min, median(r), r->max,
+		                            due(lines), r->missed, r->min, median(r), r->max,
 		                            now < 0 ? -1 : now - before, own);
 		sent = 0;
 		if (lines == RT_PERIODS / LINE_PERIODS) {
@@ -165,6 +184,12 @@ static _Noreturn void demo(void)
 	}
 }
 
+static void wait_ms(uint64_t ms, uint64_t khz)
+{
+	for (uint64_t end = rdtsc() + ms * khz; rdtsc() < end;)
+		pause();
+}
+
 int main(const struct kit_info *info)
 {
 	uint64_t khz = kit_tsc_khz();
@@ -174,10 +199,13 @@ int main(const struct kit_info *info)
 	}
 	period = khz * 1000 / HZ;
 	kit_printf("rt: %s, %u Hz, TSC %lu kHz, %u periods measured\n", info->name, HZ, khz, RT_PERIODS);
-	for (uint64_t end = rdtsc() + SETTLE_MS * khz; rdtsc() < end;)
-		pause();
+	wait_ms(SETTLE_MS, khz);
 	if (!RT_BENCH)
 		demo();
+	if (kit_on_bulkhead())
+		wait_ms(RT_DELAY_MS, khz);
+	kit_printf("BEGIN rt\n");
+	wait_ms(SETTLE_MS, khz);
 	bench();
 	return 0;
 }

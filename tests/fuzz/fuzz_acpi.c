@@ -3,11 +3,9 @@
  * libFuzzer harness for the ACPI parser. The first byte says how the rest is used: as memory that begins with an RSDP,
  * or as the body of a root table, a MADT or a FADT around which a valid chain is built, so that checksums do not keep
  * the fuzzer out.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_acpi.c core/acpi.c -o fuzz_acpi
- *   ./fuzz_acpi -max_total_time=120 -max_len=2048
  */
 #include "core/acpi.h"
+#include "tests/fuzz/fuzz.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Host tests: each tests/host/test_NAME.c is a cmocka program of its own, built with sanitizers together with
-# the sources that HOST_NAME lists. Included by the Makefile; alone: make -f tests/host/host.mk host-tests
+# the sources that HOST_NAME lists. Those in SEAM_TESTS take all of vmx/ and hypercall/ instead, with a fake
+# CPU in the hardware's place (seam.h). Included by the Makefile.
 
 # What each test tests.
 HOST_acpi := core/acpi.c
@@ -15,11 +16,16 @@ HOST_validate := config/validate.c config/validate_time.c
 HOST_validate_time := config/validate_time.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
+SEAM_TESTS := cpuid event hypercall icr io msr registers uart vcpu
+
 HOST_BUILD := build/host
 HOST_CC := gcc
 HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SEAM := $(HOST_BUILD)/seam
+SEAM_SOURCES := $(wildcard vmx/*.c) hypercall/hypercall.c tests/host/seam.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program
 
@@ -36,16 +42,30 @@ host-tests: host-proofs $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
 	echo "host tests: $(words $(HOST_TESTS)) programs, $$passed tests passed"; \
 	[ -z "$$bad" ] || echo "FAILED:$$bad: see $(HOST_BUILD)/test_NAME.log"; \
 	[ -z "$$bad" ]
+	@$(MAKE) --no-print-directory fuzz-short
 
 $(HOST_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 
+# The tables that mkconfig makes of seam.yaml.
+$(SEAM)/config.c $(SEAM)/config_sizes.h &: tests/host/seam.yaml $(BUILD)/mkconfig $(BUILD)/guest/hello.elf
+	@mkdir -p $(@D)
+	$(BUILD)/mkconfig build $< --out $(SEAM) --root $(BUILD)
+SEAM_CC = @mkdir -p $(@D) && \
+	$(HOST_CC) $(HOST_CFLAGS) -include $(SEAM)/config_sizes.h -include tests/host/seam.h -MMD -MP -c $< -o $@
+$(SEAM)/%.o: %.c $(SEAM)/config_sizes.h
+	$(SEAM_CC)
+$(SEAM)/config.o: $(SEAM)/config.c
+	$(SEAM_CC)
+$(SEAM_TESTS:%=$(HOST_BUILD)/test_%): $(HOST_BUILD)/test_%: $(SEAM)/tests/host/test_%.o $(SEAM_OBJS)
+	$(HOST_CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+
 define HOST_PROGRAM
 $(HOST_BUILD)/test_$(1): $(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c $(HOST_$(1)))
 	$$(HOST_CC) $$(HOST_CFLAGS) $$^ -lcmocka -lpthread -o $$@
 endef
-$(foreach t,$(HOST_TESTS),$(eval $(call HOST_PROGRAM,$(t))))
+$(foreach t,$(filter-out $(SEAM_TESTS),$(HOST_TESTS)),$(eval $(call HOST_PROGRAM,$(t))))
 
 # Exhaustive and random runs that take too long with sanitizers: prove_NAME.c with model_NAME.c, again when a source changes.
 HOST_PROOFS := $(patsubst tests/host/prove_%.c,%,$(sort $(wildcard tests/host/prove_*.c)))

@@ -59,8 +59,7 @@ void xsetbv0(uint64_t value);
 #include "tests/auditor/auditor.h"
 #include "vmx/exit.h"
 
-/* The VMX instructions that take a pointer: vmx.h leaves them out of host builds. */
-#define VMCS_FIRST_HPA 0x10000000ull /* cpu.hpa of the fake CPU */
+#define SEAM_CPU_HPA 0x10000000ull /* cpu.hpa of the fake CPU */
 
 /* A CPU model: what its capability MSRs and CPUID say. */
 struct seam_model {
@@ -89,9 +88,9 @@ struct seam {
 	char text[4096];  /* what print() and panic() said */
 	uint8_t out[256]; /* console output of the partition */
 	uint32_t out_count, room;
-	const char *in;           /* console input to come, or 0 */
-	int pump_left;            /* what console_pump() returns */
-	uint8_t guest_page[4096]; /* what window() shows */
+	const char *in;                        /* console input to come, or 0 */
+	int pump_left;                         /* what console_pump() returns */
+	_Alignas(64) uint8_t guest_page[4096]; /* what window() shows */
 	enum seam_end end;
 	jmp_buf back;
 	struct config_partition partition; /* the vCPU's, writable */
@@ -120,7 +119,7 @@ uint64_t seam_result(const struct vcpu *vcpu); /* EDX:EAX */
 /* The last WRMSR to `msr`, or ~0 if there was none. */
 uint64_t seam_written(uint32_t msr);
 
-/* Runs a call that may not come back; seam.end says how it ended. */
-#define SEAM_RUN(call) (setjmp(seam.back) ? seam.end : ((call), END_RETURNED))
+/* Makes a call that may not come back, and tells how it ended. */
+enum seam_end seam_run(void (*call)(void *), void *argument);
 
 #endif

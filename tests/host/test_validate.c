@@ -170,6 +170,8 @@ static void good(struct table *t)
 	X(no_segment, RULE_COUNT, 0, NONE, NONE, p->segment_count = 0)                                                \
 	X(many_segments, RULE_COUNT, 0, NONE, NONE, p->segment_count = CONFIG_MAX_SEGMENTS + 1)                       \
 	X(no_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 0)                                                    \
+	X(no_msr, RULE_COUNT, 0, NONE, NONE, p->msr_count = 0) \
+	X(msr_endless, RULE_MSR, 0, 0, NONE, t->msrs[0][0] = (struct config_msr){.last = 0xffffffff, .read = MSR_VALUE}) \
 	X(many_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 256)                                                \
 	X(name_empty, RULE_NAME, 0, NONE, NONE, p->name = "")                                                         \
 	X(name_letter, RULE_NAME, 0, NONE, NONE, p->name = "One")                                                     \

@@ -47,6 +47,7 @@ static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 #define ARCH_CAPABILITIES_SHOWN 0x0d1ae17full
 
 /* One row of the defaults. The names serve the printed lists, too. */
+/* clang-format off */
 static const struct msr_default {
 	uint32_t first, last;
 	const char *name;
@@ -54,47 +55,58 @@ static const struct msr_default {
 	uint64_t value, mask;
 	const char *feature; /* only where this one is shown; NULL: always */
 } msr_defaults[] = {
-	{ 0x10, 0x10, "TIME_STAMP_COUNTER", MSR_PASS, MSR_VALUE, 0, 0, NULL },
-	{ 0x17, 0x17, "PLATFORM_ID", MSR_VALUE, MSR_DENY, 0, 0, NULL },
-	{ 0x1b, 0x1b, "APIC_BASE", MSR_APIC_BASE, MSR_APIC_BASE, 0, 0, NULL },
-	{ 0x3a, 0x3a, "FEATURE_CONTROL", MSR_VALUE, MSR_DENY, FEATURE_CONTROL_LOCKED, 0, NULL },
-	{ 0x48, 0x48, "SPEC_CTRL", MSR_PASS, MSR_PASS, 0, 0, "spec_ctrl" },
-	{ 0x49, 0x49, "PRED_CMD", MSR_DENY, MSR_PASS, 0, 0, "spec_ctrl" },
-	{ 0x79, 0x79, "BIOS_UPDT_TRIG", MSR_DENY, MSR_VALUE, 0, 0, NULL },
-	{ 0x8b, 0x8b, "BIOS_SIGN_ID", MSR_REAL, MSR_REAL, 0, MICROCODE_REVISION, NULL },
-	{ 0xfe, 0xfe, "MTRRCAP", MSR_VALUE, MSR_DENY, 0, 0, NULL },
-	{ 0x10a, 0x10a, "ARCH_CAPABILITIES", MSR_REAL, MSR_DENY, 0, ARCH_CAPABILITIES_SHOWN, "arch_capabilities" },
-	{ 0x174, 0x176, "SYSENTER_CS to EIP", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x179, 0x179, "MCG_CAP", MSR_VALUE, MSR_DENY, 0, 0, NULL },
-	{ 0x17a, 0x17a, "MCG_STATUS", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
-	{ 0x1a0, 0x1a0, "MISC_ENABLE", MSR_SHADOW, MSR_SHADOW, MISC_FAST_STRINGS, MISC_FAST_STRINGS, NULL },
-	{ 0x1d9, 0x1d9, "DEBUGCTL", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
-	{ 0x277, 0x277, "PAT", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x6e0, 0x6e0, "TSC_DEADLINE", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x802, 0x802, "x2APIC ID", MSR_APIC_ID, MSR_DENY, 0, 0, NULL },
-	{ 0x803, 0x803, "x2APIC version", MSR_PASS, MSR_DENY, 0, 0, NULL },
-	{ 0x808, 0x808, "x2APIC TPR", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x80a, 0x80a, "x2APIC PPR", MSR_PASS, MSR_DENY, 0, 0, NULL },
-	{ 0x80b, 0x80b, "x2APIC EOI", MSR_DENY, MSR_PASS, 0, 0, NULL },
-	{ 0x80d, 0x80d, "x2APIC LDR", MSR_APIC_LDR, MSR_DENY, 0, 0, NULL },
-	{ 0x80f, 0x80f, "x2APIC SVR", MSR_APIC_SVR, MSR_APIC_SVR, 0, 0, NULL },
-	{ 0x810, 0x827, "x2APIC ISR, TMR, IRR", MSR_PASS, MSR_DENY, 0, 0, NULL },
-	{ 0x828, 0x828, "x2APIC ESR", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x82f, 0x82f, "x2APIC LVT CMCI", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL },
-	{ 0x830, 0x830, "x2APIC ICR", MSR_APIC_ICR, MSR_APIC_ICR, 0, 0, NULL },
-	{ 0x832, 0x832, "x2APIC LVT timer", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x833, 0x834, "x2APIC LVT thermal, PMC", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL },
-	{ 0x835, 0x836, "x2APIC LVT LINT0, LINT1", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_LINT_BITS, NULL },
-	{ 0x837, 0x837, "x2APIC LVT error", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x838, 0x838, "x2APIC timer initial count", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x839, 0x839, "x2APIC timer current count", MSR_PASS, MSR_DENY, 0, 0, NULL },
-	{ 0x83e, 0x83e, "x2APIC timer divide", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0x83f, 0x83f, "x2APIC self IPI", MSR_DENY, MSR_PASS, 0, 0, NULL },
-	{ 0xda0, 0xda0, "XSS", MSR_XSS, MSR_XSS, 0, 0, "xsaves" },
-	{ 0xc0000080, 0xc0000080, "EFER", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0xc0000081, 0xc0000084, "STAR, LSTAR, CSTAR, FMASK", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0xc0000100, 0xc0000102, "FS, GS, kernel GS base", MSR_PASS, MSR_PASS, 0, 0, NULL },
-	{ 0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp" },
+	{0x10, 0x10, "TIME_STAMP_COUNTER", MSR_PASS, MSR_VALUE, 0, 0, NULL},
+	{0x17, 0x17, "PLATFORM_ID", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0x1b, 0x1b, "APIC_BASE", MSR_APIC_BASE, MSR_APIC_BASE, 0, 0, NULL},
+	{0x3a, 0x3a, "FEATURE_CONTROL", MSR_VALUE, MSR_DENY, FEATURE_CONTROL_LOCKED, 0, NULL},
+	{0x48, 0x48, "SPEC_CTRL", MSR_PASS, MSR_PASS, 0, 0, "spec_ctrl"},
+	{0x49, 0x49, "PRED_CMD", MSR_DENY, MSR_PASS, 0, 0, "spec_ctrl"},
+	{0x79, 0x79, "BIOS_UPDT_TRIG", MSR_DENY, MSR_VALUE, 0, 0, NULL},
+	{0x8b, 0x8b, "BIOS_SIGN_ID", MSR_REAL, MSR_REAL, 0, MICROCODE_REVISION, NULL},
+	{0xfe, 0xfe, "MTRRCAP", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0x10a, 0x10a, "ARCH_CAPABILITIES", MSR_REAL, MSR_DENY, 0, ARCH_CAPABILITIES_SHOWN, "arch_capabilities"},
+	{0x174, 0x176, "SYSENTER_CS to EIP", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x179, 0x179, "MCG_CAP", MSR_VALUE, MSR_DENY, 0, 0, NULL},
+	{0x17a, 0x17a, "MCG_STATUS", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
+	{0x1a0, 0x1a0, "MISC_ENABLE", MSR_SHADOW, MSR_SHADOW, MISC_FAST_STRINGS, MISC_FAST_STRINGS, NULL},
+	{0x1d9, 0x1d9, "DEBUGCTL", MSR_VALUE, MSR_VALUE, 0, 0, NULL},
+	{0x277, 0x277, "PAT", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x6e0, 0x6e0, "TSC_DEADLINE", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x802, 0x802, "x2APIC ID", MSR_APIC_ID, MSR_DENY, 0, 0, NULL},
+	{0x803, 0x803, "x2APIC version", MSR_PASS, MSR_DENY, 0, 0, NULL},
+	{0x808, 0x808, "x2APIC TPR", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x80a, 0x80a, "x2APIC PPR", MSR_PASS, MSR_DENY, 0, 0, NULL},
+	{0x80b, 0x80b, "x2APIC EOI", MSR_DENY, MSR_PASS, 0, 0, NULL},
+	{0x80d, 0x80d, "x2APIC LDR", MSR_APIC_LDR, MSR_DENY, 0, 0, NULL},
+	{0x80f, 0x80f, "x2APIC SVR", MSR_APIC_SVR, MSR_APIC_SVR, 0, 0, NULL},
+	{0x810, 0x827, "x2APIC ISR, TMR, IRR", MSR_PASS, MSR_DENY, 0, 0, NULL},
+	{0x828, 0x828, "x2APIC ESR", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x82f, 0x82f, "x2APIC LVT CMCI", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL},
+	{0x830, 0x830, "x2APIC ICR", MSR_APIC_ICR, MSR_APIC_ICR, 0, 0, NULL},
+	{0x832, 0x832, "x2APIC LVT timer", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x833, 0x834, "x2APIC LVT thermal, PMC", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_BITS, NULL},
+	{0x835, 0x836, "x2APIC LVT LINT0, LINT1", MSR_SHADOW, MSR_SHADOW, LVT_MASKED, LVT_LINT_BITS, NULL},
+	{0x837, 0x837, "x2APIC LVT error", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x838, 0x838, "x2APIC timer initial count", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x839, 0x839, "x2APIC timer current count", MSR_PASS, MSR_DENY, 0, 0, NULL},
+	{0x83e, 0x83e, "x2APIC timer divide", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0x83f, 0x83f, "x2APIC self IPI", MSR_DENY, MSR_PASS, 0, 0, NULL},
+	{0xda0, 0xda0, "XSS", MSR_XSS, MSR_XSS, 0, 0, "xsaves"},
+	{0xc0000080, 0xc0000080, "EFER", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0xc0000081, 0xc0000084, "STAR, LSTAR, CSTAR, FMASK", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0xc0000100, 0xc0000102, "FS, GS, kernel GS base", MSR_PASS, MSR_PASS, 0, 0, NULL},
+	{0xc0000103, 0xc0000103, "TSC_AUX", MSR_PASS, MSR_PASS, 0, 0, "rdtscp"},
+};
+/* clang-format on */
+
+/* What a Linux kernel tries, and can do without: 0 says no more than a #GP would, and a plain boot reports nothing forbidden. */
+static const struct msr_default linux_msrs[] = {
+	{ 0x34, 0x34, "SMI_COUNT", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x4e, 0x4e, "PPIN_CTL", MSR_VALUE, MSR_DENY, 1, 0, NULL }, /* locked: no serial number */
+	{ 0xce, 0xce, "PLATFORM_INFO", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0x140, 0x140, "MISC_FEATURES_ENABLES", MSR_VALUE, MSR_VALUE, 0, 0, NULL },
+	{ 0x64e, 0x64e, "PPERF", MSR_VALUE, MSR_DENY, 0, 0, NULL },
+	{ 0xc0011029, 0xc0011029, "AMD's DE_CFG", MSR_VALUE, MSR_DENY, 0, 0, NULL },
 };
 
 #define ACPI_SLEEP_PORT 0x600u
@@ -102,20 +114,37 @@ static const struct msr_default {
 #define ACPI_RESET_PORT 0x604u
 #define GUEST_UART_PORT 0x3f8u
 
-/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl). */
+/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl), and what it probes at each boot: clock,
+ * further UARTs, interrupt trigger modes (ELCR), PCI configuration (but for the reset register between). */
 static const struct config_port linux_ports[] = {
+	{ 0x70, 0x71, PORT_NONE },
+	{ 0x2e8, 0x2ef, PORT_NONE },
+	{ 0x2f8, 0x2ff, PORT_NONE },
+	{ 0x3e8, 0x3ef, PORT_NONE },
+	{ 0x4d0, 0x4d1, PORT_NONE },
+	{ 0xcf8, 0xcf8, PORT_NONE },
+	{ 0xcfa, 0xcff, PORT_NONE },
 	{ GUEST_UART_PORT, GUEST_UART_PORT + 7, PORT_UART },
 	{ ACPI_SLEEP_PORT, ACPI_SLEEP_PORT, PORT_SLEEP },
 	{ ACPI_STATUS_PORT, ACPI_STATUS_PORT, PORT_NONE },
 	{ ACPI_RESET_PORT, ACPI_RESET_PORT, PORT_RESET },
 };
 
+static const struct msr_default *default_of(const struct msr_default *list, size_t count, uint32_t first, uint32_t last)
+{
+	for (size_t i = 0; i < count; i++)
+		if (first >= list[i].first && last <= list[i].last)
+			return &list[i];
+	return NULL;
+}
+
 const char *msr_name(uint32_t first, uint32_t last)
 {
-	for (size_t i = 0; i < LENGTH(msr_defaults); i++)
-		if (first >= msr_defaults[i].first && last <= msr_defaults[i].last)
-			return msr_defaults[i].name;
-	return NULL;
+	const struct msr_default *d = default_of(msr_defaults, LENGTH(msr_defaults), first, last);
+
+	if (d == NULL)
+		d = default_of(linux_msrs, LENGTH(linux_msrs), first, last);
+	return d == NULL ? NULL : d->name;
 }
 
 /* A rule over a run of MSRs or ports, on its way into the tables. */
@@ -198,6 +227,15 @@ static struct rule msr_rule(unsigned partition, unsigned index, const struct in_
 	return rule;
 }
 
+static void push_defaults(struct rules *rules, const struct plan_partition *x, const struct msr_default *list,
+                          size_t count)
+{
+	for (const struct msr_default *d = list; d < list + count; d++)
+		if (d->feature == NULL || feature_shown(x, d->feature))
+			push(rules,
+			     (struct rule){ d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT });
+}
+
 static void build_msrs(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
@@ -205,12 +243,9 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 	struct rules rules = { .what = "msrs" };
 	unsigned shadow = 0;
 
-	for (size_t i = 0; i < LENGTH(msr_defaults); i++) {
-		const struct msr_default *d = &msr_defaults[i];
-		if (d->feature == NULL || feature_shown(x, d->feature))
-			push(&rules,
-			     (struct rule){ d->first, d->last, d->read, d->write, d->value, d->mask, ORIGIN_DEFAULT });
-	}
+	push_defaults(&rules, x, msr_defaults, LENGTH(msr_defaults));
+	if (x->in->boot->linux != NULL)
+		push_defaults(&rules, x, linux_msrs, LENGTH(linux_msrs));
 	for (unsigned i = 0; i < x->in->msrs_count; i++)
 		lay_over(&rules, msr_rule(partition, i, &x->in->msrs[i]), partition);
 	qsort(rules.list, rules.count, sizeof *rules.list, by_first);

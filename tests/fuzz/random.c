@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A driver for fuzz targets where clang's libFuzzer is not at hand: random inputs for some seconds, no coverage to guide them.
+ * Each input follows from seed and number alone, and both are printed when one fails.
+ *
+ *   random_NAME SECONDS [SEED]     random_NAME --one SEED NUMBER
+ */
+#include "tests/fuzz/fuzz.h"
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#define MAX_SIZE 2048u
+
+/* The sanitizers end with SIGABRT, so that the failing input can be told. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "abort_on_error=1";
+}
+
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void)
+{
+	return "abort_on_error=1:print_stacktrace=1";
+}
+
+static uint64_t seed, number;
+static const char *program;
+
+static uint64_t next(uint64_t *state) /* SplitMix64 */
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static void run_one(void)
+{
+	static uint8_t data[MAX_SIZE];
+	uint64_t state = seed ^ number * 0xd1342543de82ef95;
+	const size_t size = next(&state) % (number % 8 ? 256 : MAX_SIZE);
+	const uint64_t sparse = next(&state) % 4; /* some inputs are mostly small numbers */
+
+	for (size_t i = 0; i < size; i++) {
+		const uint64_t r = next(&state);
+
+		data[i] = (uint8_t)(r & 0x300 && sparse == 0 ? r & 3 : r);
+	}
+	LLVMFuzzerTestOneInput(data, size);
+}
+
+static void on_abort(int signal_number)
+{
+	fprintf(stderr, "fuzz: to see it again: %s --one %llu %llu\n", program, (unsigned long long)seed,
+	        (unsigned long long)number);
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+int main(int argc, char **argv)
+{
+	const time_t begin = time(0);
+	const char *name = strrchr(argv[0], '/');
+	long seconds = argc > 1 ? strtol(argv[1], 0, 10) : 10;
+
+	program = argv[0];
+	signal(SIGABRT, on_abort);
+	if (argc == 4 && strcmp(argv[1], "--one") == 0) {
+		seed = strtoull(argv[2], 0, 10);
+		number = strtoull(argv[3], 0, 10);
+		run_one();
+		return 0;
+	}
+	seed = argc > 2 ? strtoull(argv[2], 0, 10) : (uint64_t)begin;
+	do {
+		run_one();
+		number++;
+	} while (number & 63 || time(0) - begin < seconds);
+	printf("  %-14s %10llu inputs in %ld s, seed %llu ok\n", name ? name + 1 : argv[0], (unsigned long long)number,
+	       (long)(time(0) - begin), (unsigned long long)seed);
+	return 0;
+}

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A CPU, a console and an end of the world for vmx/ and hypercall/ on the host. What would fault on a real CPU ends the call. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/console.h"
+#include "core/core.h"
+#include "core/panic.h"
+#include "core/window.h"
+
+struct seam seam;
+
+/* What the linker and the rest of the core give. */
+struct handoff handoff;
+uint64_t tsc_khz = 3000000;
+uint64_t ept_pointer[CONFIG_PARTITIONS] = { 0x20000000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
+	                                    0x20001000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4 };
+uint32_t cpu_apic_id[CONFIG_CPUS] = { 0x10, 0x12, 0x14, 0x16 }; /* not the virtual ones */
+const uint64_t core_idt[64];
+void vmx_exit_entry(void)
+{
+	abort();
+}
+
+static _Noreturn void end(enum seam_end how)
+{
+	seam.end = how;
+	longjmp(seam.back, 1);
+}
+
+static void add_text(const char *format, va_list arguments)
+{
+	const size_t used = strlen(seam.text);
+
+	vsnprintf(seam.text + used, sizeof seam.text - used, format, arguments);
+}
+
+void print(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_text(format, arguments);
+	va_end(arguments);
+}
+
+void panic(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_text(format, arguments);
+	va_end(arguments);
+	end(END_PANIC);
+}
+
+void panic_check(void)
+{
+}
+
+void attention(void)
+{
+	seam.attention_count++;
+}
+
+void attention_status(void)
+{
+}
+
+void cpu_sleep(void)
+{
+	end(END_SLEEP);
+}
+
+void cpu_quiet_apic(void)
+{
+}
+
+void vmx_launch(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	end(END_LAUNCH);
+}
+
+/* The consoles. */
+int console_put(uint16_t partition, uint8_t byte)
+{
+	(void)partition;
+	if (seam.room == 0)
+		return 0;
+	seam.room--;
+	seam.out[seam.out_count++ % sizeof seam.out] = byte;
+	return 1;
+}
+
+uint32_t console_room(uint16_t partition)
+{
+	(void)partition;
+	return seam.room;
+}
+
+int console_get(uint16_t partition)
+{
+	(void)partition;
+	return seam.in && *seam.in ? (uint8_t)*seam.in++ : -1;
+}
+
+int console_pump(void)
+{
+	return seam.pump_left;
+}
+
+/* Memory: the first page of a partition, at 40000000h. */
+uint64_t partition_translate(uint16_t partition, uint64_t gpa, uint64_t *bytes)
+{
+	(void)partition;
+	*bytes = gpa < sizeof seam.guest_page ? sizeof seam.guest_page - gpa : 0;
+	return *bytes ? 0x40000000 + gpa : 0;
+}
+
+uint8_t *window(uint32_t slot, uint64_t hpa)
+{
+	(void)slot;
+	return seam.guest_page + (hpa - 0x40000000);
+}
+
+void window_close(void)
+{
+}
+
+/* Instructions. */
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	const struct seam_model *m = &seam.model;
+	const struct vmx_caps *caps = &m->caps;
+	const uint32_t size = seam.xcr0 & 4 ? 0x340 : 0x240;
+
+	switch (leaf) {
+	case 0:
+		return (struct cpuid_regs){ { m->max_leaf, 0x756e6547, 0x6c65746e, 0x49656e69 } };
+	case 1:
+		return (struct cpuid_regs){ { 0x306a9, 0x77000800, m->c1_ecx, m->c1_edx } };
+	case 7:
+		return (struct cpuid_regs){ { 0, m->c7_ebx, m->c7_ecx, m->c7_edx } };
+	case 0xd:
+		if (subleaf == 0)
+			return (struct cpuid_regs){ { m->cd_xcr0, size, 0xa80, 0 } };
+		if (subleaf == 1)
+			return (struct cpuid_regs){ { m->cd1_eax, m->cd1_eax & 8 ? size : 0, m->cd1_eax & 8 ? 0x100 : 0,
+				                      0 } };
+		break;
+	case 0x80000000:
+		return (struct cpuid_regs){ { 0x80000008, 0, 0, 0 } };
+	case 0x80000001:
+		return (struct cpuid_regs){ { 0, 0, m->ext_ecx, m->ext_edx } };
+	case 0x80000007:
+		return (struct cpuid_regs){ { 0, 0, 0, 0x100 } };
+	case 0x80000008:
+		return (struct cpuid_regs){ { caps->linear_bits << 8 | caps->physical_bits, 0, 0, 0 } };
+	default:
+		break;
+	}
+	/* All the others are full, so that what is hidden must be hidden by the table. */
+	return (struct cpuid_regs){ { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff } };
+}
+
+static void fault(const char *what, uint64_t detail)
+{
+	panic("#GP in root mode: %s %lx", what, detail);
+}
+
+static int capability_msr(uint32_t msr, uint64_t *value)
+{
+	const struct vmx_caps *c = &seam.model.caps;
+	const struct {
+		uint32_t msr;
+		uint64_t value;
+	} all[] = {
+		{ MSR_IA32_VMX_BASIC, c->basic },
+		{ MSR_IA32_VMX_TRUE_PINBASED_CTLS, c->pin },
+		{ MSR_IA32_VMX_TRUE_PROCBASED_CTLS, c->proc },
+		{ MSR_IA32_VMX_PROCBASED_CTLS2, c->proc2 },
+		{ MSR_IA32_VMX_TRUE_EXIT_CTLS, c->exit },
+		{ MSR_IA32_VMX_TRUE_ENTRY_CTLS, c->entry },
+		{ MSR_IA32_VMX_MISC, c->misc },
+		{ MSR_IA32_VMX_CR0_FIXED0, c->cr0_fixed0 },
+		{ MSR_IA32_VMX_CR0_FIXED1, c->cr0_fixed1 },
+		{ MSR_IA32_VMX_CR4_FIXED0, c->cr4_fixed0 },
+		{ MSR_IA32_VMX_CR4_FIXED1, c->cr4_fixed1 },
+		{ MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (all[i].msr == msr) {
+			*value = all[i].value;
+			return seam.model.c1_ecx >> 5 & 1;
+		}
+	return 0;
+}
+
+uint64_t rdmsr(uint32_t msr)
+{
+	uint64_t value = 0;
+
+	if (capability_msr(msr, &value))
+		return value;
+	switch (msr) {
+	case MSR_IA32_FEATURE_CONTROL:
+		return seam.feature_control;
+	case MSR_IA32_EFER:
+		return EFER_LME | EFER_LMA | EFER_NXE;
+	case MSR_IA32_ARCH_CAPABILITIES:
+		if (!(seam.model.c7_edx & 1u << 29))
+			fault("RDMSR", msr);
+		return seam.model.arch_capabilities;
+	case MSR_IA32_XSS:
+		if (!(seam.model.cd1_eax & 8))
+			fault("RDMSR", msr);
+		return 0x100;
+	case 0x8b: /* microcode revision */
+		return 0x2100000000;
+	case MSR_X2APIC_SVR:
+		return 0x1ff;
+	default:
+		fault("RDMSR", msr);
+		return 0;
+	}
+}
+
+void wrmsr(uint32_t msr, uint64_t value)
+{
+	switch (msr) {
+	case MSR_IA32_FEATURE_CONTROL:
+		if (seam.feature_control & FEATURE_CONTROL_LOCK)
+			fault("WRMSR", msr);
+		seam.feature_control = value;
+		break;
+	case MSR_IA32_XSS:
+		if (!(seam.model.cd1_eax & 8) || value & ~0x100ull)
+			fault("WRMSR to XSS", value);
+		break;
+	case MSR_X2APIC_ICR: /* reserved bits: SDM Vol. 3A, 11.12.9 */
+		if (value & 0xfff33000u)
+			fault("WRMSR to the ICR", value);
+		break;
+	case MSR_X2APIC_SVR:
+		if (value & ~0x11ffull)
+			fault("WRMSR to SVR", value);
+		break;
+	default:
+		fault("WRMSR", msr);
+	}
+	seam.written[seam.wrmsr_count % SEAM_MSR_LOG].msr = msr;
+	seam.written[seam.wrmsr_count++ % SEAM_MSR_LOG].value = value;
+}
+
+uint64_t rdtsc(void)
+{
+	return seam.tsc += 1000;
+}
+
+uint64_t read_cr0(void)
+{
+	return seam.cr0;
+}
+
+uint64_t read_cr3(void)
+{
+	return 0x30000000;
+}
+
+uint64_t read_cr4(void)
+{
+	return seam.cr4;
+}
+
+void write_cr0(uint64_t value)
+{
+	seam.cr0 = value;
+}
+
+void write_cr4(uint64_t value)
+{
+	seam.cr4 = value;
+}
+
+uint64_t read_dr6(void)
+{
+	return seam.dr6;
+}
+
+void write_dr6(uint64_t value)
+{
+	if (value >> 32)
+		fault("DR6", value);
+	seam.dr6 = value;
+}
+
+void xsetbv0(uint64_t value)
+{
+	if (!(value & 1) || value & ~(uint64_t)seam.model.cd_xcr0 || (value & 6) == 4)
+		fault("XSETBV", value);
+	seam.xcr0 = value;
+}
+
+int vmxon(uint64_t phys)
+{
+	seam.vmxon_count++;
+	return phys & 0xfff || !(seam.cr4 & CR4_VMXE) ||
+	       (seam.feature_control & 5) != (FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX);
+}
+
+int vmclear(uint64_t phys)
+{
+	return (phys & 0xfff) != 0;
+}
+
+int vmptrld(uint64_t phys)
+{
+	return phys != cpu_phys(this_cpu->vcpu[0].vmcs) ||
+	       *(const uint32_t *)this_cpu->vcpu[0].vmcs != (seam.model.caps.basic & VMX_BASIC_REVISION);
+}
+
+int invept(uint64_t type, uint64_t low, uint64_t high)
+{
+	(void)low;
+	return type < 1 || type > 2 || high;
+}
+
+int invvpid(uint64_t type, uint64_t low, uint64_t high)
+{
+	seam.invvpid_count++;
+	return type > 3 || high || (type != INVVPID_ALL_CONTEXTS && (low == 0 || low >> 16));
+}
+
+/* What tests do. */
+enum seam_end seam_run(void (*call)(void *), void *argument)
+{
+	if (setjmp(seam.back))
+		return seam.end;
+	call(argument);
+	return END_RETURNED;
+}
+
+static void map_cpu(void)
+{
+	static void *at;
+	const size_t size = (PERCPU_DATA - PERCPU_BASE) + ((sizeof(struct cpu) + 4095) & ~4095ull);
+
+	if (!at) {
+		at = mmap((void *)PERCPU_BASE, size, PROT_READ | PROT_WRITE,
+		          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (at != (void *)PERCPU_BASE)
+			abort();
+	}
+	memset(at, 0, size);
+}
+
+const struct config_port seam_ports[6] = {
+	{ .first = 0x300, .last = 0x30f, .kind = PORT_PASS },  { .first = 0x3f8, .last = 0x3ff, .kind = PORT_UART },
+	{ .first = 0x600, .last = 0x600, .kind = PORT_SLEEP }, { .first = 0x601, .last = 0x601, .kind = PORT_NONE },
+	{ .first = 0x604, .last = 0x604, .kind = PORT_RESET }, { .first = 0x7ffb, .last = 0x8004, .kind = PORT_PASS },
+};
+
+void seam_reset(const struct seam_model *model)
+{
+	map_cpu();
+	memset(&seam, 0, sizeof seam);
+	seam.model = *model;
+	seam.cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE;
+	seam.cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_VMXE;
+	seam.xcr0 = 1;
+	seam.feature_control = 5;
+	seam.room = 1000;
+	vmcs_current = &seam.vmcs;
+	this_cpu->hpa = SEAM_CPU_HPA;
+}
+
+static uint16_t start_index;
+static void call_init(void *vcpu)
+{
+	vcpu_init(vcpu, 0, start_index);
+}
+
+struct vcpu *seam_start(const struct seam_model *model, uint16_t index)
+{
+	struct vcpu *vcpu = &this_cpu->vcpu[0];
+
+	seam_reset(model);
+	start_index = index;
+	if (seam_run(call_init, vcpu) != END_RETURNED) {
+		fprintf(stderr, "vcpu_init on %s: %s\n", model->name, seam.text);
+		abort();
+	}
+	seam.partition = config.partitions[0];
+	seam.partition.ports = seam_ports;
+	seam.partition.port_count = sizeof seam_ports / sizeof seam_ports[0];
+	vcpu->partition = &seam.partition;
+	vcpu_init_io_bitmap(vcpu);
+	this_cpu->running = vcpu;
+	return vcpu;
+}
+
+static uint32_t slot(uint32_t field)
+{
+	return VMCS_WIDTH(field) << 8 | VMCS_KIND(field) << 6 | (field >> 1 & 63);
+}
+
+void seam_set(uint32_t field, uint64_t value)
+{
+	seam.vmcs.value[slot(field)] = value;
+	seam.vmcs.written[slot(field)] = 1;
+}
+
+uint64_t seam_get(uint32_t field)
+{
+	return vmcs_image_read(&seam.vmcs, field);
+}
+
+static void call_exit(void *vcpu)
+{
+	vmx_exit(vcpu);
+}
+
+enum seam_end seam_exit(struct vcpu *vcpu, uint32_t reason, uint64_t qualification)
+{
+	seam_set(VMCS_EXIT_REASON, reason);
+	seam_set(VMCS_EXIT_QUALIFICATION, qualification);
+	seam_set(VMCS_EXIT_INSTRUCTION_LENGTH, 2);
+	seam_set(VMCS_GUEST_RIP, 0x1000);
+	seam_set(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, 0); /* the CPU clears the valid bit (SDM Vol. 3C, 27.8.3) */
+	return seam_run(call_exit, vcpu);
+}
+
+int seam_skipped(void)
+{
+	return seam_get(VMCS_GUEST_RIP) == 0x1002 && seam_get(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) == 0;
+}
+
+int seam_injects(uint32_t vector)
+{
+	const uint64_t info = seam_get(VMCS_CTRL_ENTRY_INTERRUPTION_INFO);
+
+	return seam_get(VMCS_GUEST_RIP) == 0x1000 && info & INTERRUPTION_VALID &&
+	       (info & INTERRUPTION_VECTOR) == vector && (info & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION;
+}
+
+uint64_t seam_result(const struct vcpu *vcpu)
+{
+	return vcpu->regs[REG_RDX] << 32 | (uint32_t)vcpu->regs[REG_RAX];
+}
+
+uint64_t seam_written(uint32_t msr)
+{
+	for (uint32_t i = seam.wrmsr_count; i > 0 && i + SEAM_MSR_LOG > seam.wrmsr_count; i--)
+		if (seam.written[(i - 1) % SEAM_MSR_LOG].msr == msr)
+			return seam.written[(i - 1) % SEAM_MSR_LOG].value;
+	return ~0ull;
+}
