@@ -16,6 +16,7 @@
 #define SLACK_TURN_US 1000u
 #define SLACK_MIN_US 5u
 #define SWITCH_MARGIN_US 100u
+#define SWITCH_TICKS 350u /* S: from the decision to the owner's first instruction; the guard holds room for it */
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_LAST 0x8ffu
 
@@ -362,9 +363,55 @@ void scheduled_nmi(void)
 
 /* ---- start ---- */
 
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+	for (uint32_t i = 0; b && i < 64; i++) { /* Euclid needs at most 46 steps for 32-bit numbers */
+		const uint64_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+/*
+ * The greatest span, in microseconds, of which all times of the plan are multiples. Only it is converted to ticks, and so
+ * rounded: periods and frames that fit together in the plan do so in ticks, for ever.
+ */
+static uint64_t plan_unit(void)
+{
+	uint64_t unit = 0;
+
+	for (uint32_t n = 0; n < CONFIG_SCHEDULES; n++)
+		for (uint32_t c = 0; c < CONFIG_CPUS; c++) {
+			const struct config_frame *f = &config.schedules[n].frames[c];
+
+			unit = gcd(unit, f->length);
+			for (uint32_t w = 0; w < f->window_count; w++)
+				unit = gcd(gcd(unit, f->windows[w].start), f->windows[w].length);
+		}
+	for (uint32_t p = 0; p < CONFIG_PARTITIONS; p++)
+		for (uint32_t v = 0; v < config.partitions[p].vcpu_count; v++)
+			unit = gcd(gcd(unit, config.partitions[p].vcpus[v].budget), config.partitions[p].vcpus[v].period);
+	return unit ? unit : 1;
+}
+
 static uint64_t to_ticks(uint64_t us)
 {
-	return us * tsc_khz / 1000;
+	const uint64_t unit = plan_unit();
+
+	return us / unit * (unit * tsc_khz / 1000) + us % unit * tsc_khz / 1000;
+}
+
+static uint64_t longest_frame(void)
+{
+	uint64_t longest = 0;
+
+	for (uint32_t n = 0; n < CONFIG_SCHEDULES; n++)
+		for (uint32_t c = 0; c < CONFIG_CPUS; c++)
+			if (config.schedules[n].frames[c].length > longest)
+				longest = config.schedules[n].frames[c].length;
+	return longest;
 }
 
 /* The slots of a partition stand side by side (config_validate()): first and end of them. */
@@ -384,7 +431,7 @@ static void init_frame(const struct config_cpu *cpu, const struct config_frame *
 {
 	for (uint16_t w = 0; w < from->window_count; w++) {
 		windows[w] = (struct sched_window){ .start = to_ticks(from->windows[w].start),
-			                            .length = to_ticks(from->windows[w].length) };
+			                            .length = to_ticks(from->windows[w].length) + SWITCH_TICKS };
 		owner_slots(cpu, from->windows[w].partition, &windows[w]);
 	}
 	windows[from->window_count] = (struct sched_window){ .start = to_ticks(from->length) };
@@ -409,7 +456,7 @@ static void init_sched(uint64_t epoch)
 	mine->sched.entities = mine->entities;
 	schedule_mode.count = CONFIG_SCHEDULES; /* the same words from each CPU */
 	schedule_mode.margin = to_ticks(SWITCH_MARGIN_US);
-	schedule_mode.settle = to_ticks(CONFIG_FRAME_MAX_US);
+	schedule_mode.settle = to_ticks(longest_frame() + config.guard + SWITCH_MARGIN_US);
 	mine->sched.mode = &schedule_mode;
 	mine->sched.slack_turn = to_ticks(SLACK_TURN_US);
 	mine->sched.slack_min = to_ticks(SLACK_MIN_US);
