@@ -107,7 +107,7 @@ fault:
 	inject_exception(vcpu, VECTOR_GP, 0);
 }
 
-/* Qualification: SDM Vol. 3C, table 28-3. CR3 and CR8 do not exit; CLTS, LMSW and reads touch no masked bit. */
+/* Qualification: SDM Vol. 3C, table 28-3. CR3 does not exit, CR8 only on scheduled CPUs (vmx/scheduled.c); CLTS, LMSW and reads touch no masked bit. */
 void exit_cr_access(struct vcpu *vcpu)
 {
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);

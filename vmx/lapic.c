@@ -3,6 +3,7 @@
 
 #define LVT_MASKED (1u << 16)
 #define LVT_VECTOR 0xffu
+#define LVT_READ_ONLY 0x5000u /* delivery status, remote IRR: not reserved, so that what was read may be written back */
 #define TIMER_MODE (3u << 17)
 #define TIMER_PERIODIC (1u << 17)
 #define TIMER_DEADLINE (2u << 17)
@@ -95,14 +96,18 @@ static uint32_t divisor(const struct lapic *l)
 	return code == 7 ? 1 : 2u << code;
 }
 
+/* TSC ticks of a step of the timer. */
+static uint64_t tick(const struct lapic *l)
+{
+	return (uint64_t)l->count_ticks * divisor(l);
+}
+
 static uint32_t timer_current(const struct lapic *l, uint64_t now)
 {
-	const uint64_t tick = (uint64_t)l->count_ticks * divisor(l);
-
 	if (l->deadline == LAPIC_NEVER || (get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE ||
 	    now >= l->deadline)
 		return 0;
-	return (uint32_t)((l->deadline - now + tick - 1) / tick);
+	return (uint32_t)((l->deadline - now + tick(l) - 1) / tick(l));
 }
 
 int lapic_read(const struct lapic *l, uint32_t offset, uint64_t now, uint32_t *value)
@@ -119,42 +124,94 @@ int lapic_read(const struct lapic *l, uint32_t offset, uint64_t now, uint32_t *v
 	return 1;
 }
 
-static void start_timer(struct lapic *l, uint64_t now)
+static void set_period(struct lapic *l)
 {
-	const uint32_t mode = get(l, LAPIC_LVT_TIMER) & TIMER_MODE;
-	const uint64_t ticks = (uint64_t)get(l, LAPIC_TIMER_INITIAL) * l->count_ticks * divisor(l);
+	const int periodic = (get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_PERIODIC && l->deadline != LAPIC_NEVER;
 
-	if (mode == TIMER_DEADLINE)
-		return;
-	l->deadline = ticks ? now + ticks : LAPIC_NEVER;
-	l->period = mode == TIMER_PERIODIC ? ticks : 0;
+	l->period = periodic ? get(l, LAPIC_TIMER_INITIAL) * tick(l) : 0;
+}
+
+/* The timer counts down from `count`, or stands still at 0. */
+static void run_timer(struct lapic *l, uint32_t count, uint64_t now)
+{
+	l->deadline = count ? now + count * tick(l) : LAPIC_NEVER;
+	set_period(l);
+}
+
+/* To or from deadline mode disarms the timer (11.5.4.1); between the others it counts on, and the mode matters when it is at 0. */
+static void change_timer_mode(struct lapic *l, uint32_t changed)
+{
+	if (changed & TIMER_DEADLINE) {
+		l->deadline = LAPIC_NEVER;
+		*at(l, LAPIC_TIMER_INITIAL) = 0;
+	}
+	set_period(l);
+}
+
+static void write_divide(struct lapic *l, uint32_t value, uint64_t now)
+{
+	uint32_t count;
+
+	lapic_timer_expire(l, now);
+	count = timer_current(l, now);
+	*at(l, LAPIC_TIMER_DIVIDE) = value & 0xb;
+	if (count)
+		run_timer(l, count, now);
 }
 
 static enum lapic_effect write_lvt(struct lapic *l, uint32_t offset, uint32_t value)
 {
-	const uint32_t timer = offset == LAPIC_LVT_TIMER;
+	const uint32_t changed = value ^ get(l, offset);
 	uint32_t allowed = LVT_VECTOR | LVT_MASKED;
 
-	if (timer)
+	if (offset == LAPIC_LVT_TIMER)
 		allowed |= TIMER_MODE;
 	else if (offset == LAPIC_LVT_LINT0 || offset == LAPIC_LVT_LINT1)
 		allowed |= 0xa700;
 	else if (offset != LAPIC_LVT_ERROR)
 		allowed |= 0x700;
-	if (l->x2apic && value & ~allowed)
+	if (l->x2apic && value & ~(allowed | LVT_READ_ONLY))
 		return LAPIC_FAULT;
-	/* Changing to or from deadline mode disarms the timer (11.5.4.1). */
-	if (timer && (value ^ get(l, offset)) & TIMER_DEADLINE) {
-		l->deadline = LAPIC_NEVER;
-		l->period = 0;
-		*at(l, LAPIC_TIMER_INITIAL) = 0;
-	}
-	if (timer && (value & TIMER_MODE) != TIMER_PERIODIC)
-		l->period = 0;
 	if (!(get(l, LAPIC_SVR) & SVR_ENABLE))
 		value |= LVT_MASKED;
 	*at(l, offset) = value & allowed;
+	if (offset == LAPIC_LVT_TIMER)
+		change_timer_mode(l, changed);
 	return LAPIC_DONE;
+}
+
+static void accept(struct lapic *l, uint32_t vector)
+{
+	set_bit(l, LAPIC_IRR, vector);
+	clear_bit(l, LAPIC_TMR, vector);
+	if ((int)vector > l->pending && passes(l, vector))
+		l->pending = (int16_t)vector;
+}
+
+/* Recorded until ESR is written; only the first since then raises the interrupt (11.5.3). */
+static void error(struct lapic *l, uint8_t bit)
+{
+	const uint32_t lvt = get(l, LAPIC_LVT_ERROR);
+
+	if (!l->esr_pending && !(lvt & LVT_MASKED) && (lvt & LVT_VECTOR) >= 16)
+		accept(l, lvt & LVT_VECTOR);
+	l->esr_pending |= bit;
+}
+
+void lapic_accept(struct lapic *l, uint32_t vector)
+{
+	if (vector < 16)
+		error(l, ESR_RECEIVE_ILLEGAL);
+	else if (vector <= 255 && get(l, LAPIC_SVR) & SVR_ENABLE)
+		accept(l, vector);
+}
+
+void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high)
+{
+	*at(l, LAPIC_ICR) = low & ~ICR_BUSY;
+	*at(l, LAPIC_ICR2) = high;
+	if ((low & 0x6f0) == 0) /* fixed or lowest priority, vector 0 to 15 */
+		error(l, ESR_SEND_ILLEGAL);
 }
 
 static void end_of_interrupt(struct lapic *l)
@@ -215,7 +272,7 @@ enum lapic_effect lapic_write(struct lapic *l, uint32_t offset, uint32_t value, 
 		l->esr_pending = 0;
 		return LAPIC_DONE;
 	case LAPIC_ICR:
-		*at(l, LAPIC_ICR) = value & ~ICR_BUSY;
+		lapic_note_icr(l, value, get(l, LAPIC_ICR2));
 		return LAPIC_SEND;
 	case LAPIC_LVT_TIMER:
 	case LAPIC_LVT_THERMAL:
@@ -228,15 +285,17 @@ enum lapic_effect lapic_write(struct lapic *l, uint32_t offset, uint32_t value, 
 	case LAPIC_TIMER_INITIAL:
 		if ((get(l, LAPIC_LVT_TIMER) & TIMER_MODE) != TIMER_DEADLINE) {
 			*at(l, LAPIC_TIMER_INITIAL) = value;
-			start_timer(l, now);
+			run_timer(l, value, now);
 		}
 		return LAPIC_DONE;
 	case LAPIC_TIMER_DIVIDE:
-		*at(l, LAPIC_TIMER_DIVIDE) = value & 0xb;
+		write_divide(l, value, now);
 		return LAPIC_DONE;
 	case LAPIC_SELF_IPI:
 		if (!l->x2apic)
 			return LAPIC_FAULT;
+		if (value < 16)
+			error(l, ESR_SEND_ILLEGAL);
 		lapic_accept(l, value);
 		return LAPIC_SELF;
 	case LAPIC_LDR: /* these three: xAPIC mode only */
@@ -262,20 +321,6 @@ void lapic_write_deadline(struct lapic *l, uint64_t value)
 {
 	if ((get(l, LAPIC_LVT_TIMER) & TIMER_MODE) == TIMER_DEADLINE)
 		l->deadline = value ? value : LAPIC_NEVER;
-}
-
-void lapic_accept(struct lapic *l, uint32_t vector)
-{
-	if (vector < 16) {
-		l->esr_pending |= ESR_RECEIVE_ILLEGAL;
-		return;
-	}
-	if (vector > 255 || !(get(l, LAPIC_SVR) & SVR_ENABLE))
-		return;
-	set_bit(l, LAPIC_IRR, vector);
-	clear_bit(l, LAPIC_TMR, vector);
-	if ((int)vector > l->pending && passes(l, vector))
-		l->pending = (int16_t)vector;
 }
 
 void lapic_deliver(struct lapic *l, uint32_t vector)

@@ -68,6 +68,9 @@ enum lapic_effect lapic_write(struct lapic *l, uint32_t offset, uint32_t value, 
 uint64_t lapic_read_deadline(const struct lapic *l);
 void lapic_write_deadline(struct lapic *l, uint64_t value);
 
+/* What was written to ICR: the bits that the register keeps, and the error of an illegal vector. */
+void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high);
+
 /* An edge-triggered interrupt arrives: vector 16 to 255. Dropped while the APIC is software-disabled. */
 void lapic_accept(struct lapic *l, uint32_t vector);
 

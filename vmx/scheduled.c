@@ -43,7 +43,8 @@ static void wake(uint16_t slot)
 	if (this_cpu->vcpu[slot].state == VCPU_STOPPED)
 		return;
 	sched_wake(&mine->sched, slot);
-	mine->resched |= (uint8_t)sched_preempts(&mine->sched, slot);
+	if (this_cpu->running == &this_cpu->vcpu[slot] || sched_preempts(&mine->sched, slot))
+		mine->resched = 1;
 }
 
 /* Interrupts that other CPUs have posted for vCPUs of this one. */
@@ -128,13 +129,20 @@ static void reschedule(uint64_t now)
 	make_current(d.entity == SCHED_IDLE ? &mine->idle : &this_cpu->vcpu[d.entity]);
 }
 
-/* INIT and SIPI that were sent to the vCPU whose turn it is. One that waits for a SIPI gives its time away. */
-static int can_run(struct vcpu *vcpu, struct scheduled_vcpu *v)
+/* Can the vCPU whose turn it is go on? INIT, SIPI and NMI that were sent to it count, and its timer. One that waits for a SIPI, or that
+ * was woken for nothing (its timer is masked, say), gives its time away. */
+static int can_run(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
 {
-	v->halted = NOT_HALTED;
-	if (startup_take(vcpu))
+	const int started = startup_take(vcpu);
+
+	if (now >= v->lapic.deadline)
+		lapic_timer_expire(&v->lapic, now);
+	if (vcpu->nmi_pending || (v->halted == HALTED_WITH_INTERRUPTS && v->lapic.pending >= 0))
+		v->halted = NOT_HALTED;
+	if (started && v->halted == NOT_HALTED)
 		return 1;
-	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
+	sched_block(&mine->sched, slot_of(vcpu),
+	            started && v->halted == HALTED_WITH_INTERRUPTS ? v->lapic.deadline : SCHED_NEVER);
 	return 0;
 }
 
@@ -159,7 +167,7 @@ static void settle(uint64_t now)
 	if (mine->resched || now >= mine->until) {
 		reschedule(now);
 		v = beside(this_cpu->running);
-		for (uint32_t i = 0; v && !can_run(this_cpu->running, v) && i < CONFIG_VCPUS_PER_CPU; i++) {
+		for (uint32_t i = 0; v && !can_run(this_cpu->running, v, now) && i < CONFIG_VCPUS_PER_CPU; i++) {
 			reschedule(now);
 			v = beside(this_cpu->running);
 		}
@@ -223,10 +231,32 @@ static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
 		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "RDMSR", msr);
 		return 1;
 	}
+	if (msr == MSR_X2APIC_ICR)
+		high = l->reg[LAPIC_ICR2 / 4];
 	vcpu->regs[REG_RAX] = low;
 	vcpu->regs[REG_RDX] = high;
 	skip_instruction();
 	return 1;
+}
+
+/* Would the CPU take the value? Else the write, which is repeated in root mode, would fault there. */
+static int msr_takes(struct vcpu *vcpu, uint32_t msr, uint32_t high, uint32_t low)
+{
+	const int64_t value = (int64_t)((uint64_t)high << 32 | low);
+	const uint32_t *c;
+
+	switch (msr) {
+	case MSR_LSTAR:
+	case MSR_CSTAR: /* canonical; root mode has no LA57 */
+		return value >> 47 == 0 || value >> 47 == -1;
+	case MSR_FMASK:
+		return !high;
+	case MSR_TSC_AUX:
+		c = vcpu_cpuid(vcpu, 0x80000001, 0);
+		return !high && c && c[3] >> 27 & 1;
+	default:
+		return 1;
+	}
 }
 
 static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
@@ -241,12 +271,13 @@ static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 			mine->next_event = v->lapic.deadline;
 	} else if (msr - MSR_X2APIC_FIRST > MSR_X2APIC_LAST - MSR_X2APIC_FIRST) {
 		slot = switch_msr_slot(msr);
-		if (slot < 0 || msr == MSR_IA32_XSS)
+		if (slot < 0 || msr == MSR_IA32_XSS || !msr_takes(vcpu, msr, high, low))
 			return 0;
 		v->msr[slot] = (uint64_t)high << 32 | low;
 		wrmsr(msr, v->msr[slot]);
 	} else if (msr == MSR_X2APIC_ICR) {
 		mine->changed = 1;
+		lapic_note_icr(&v->lapic, low, high);
 		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
 		return 1;
 	} else if (high || lapic_write(&v->lapic, (msr & 0xff) << 4, low, rdtsc()) == LAPIC_FAULT) {
@@ -276,6 +307,36 @@ static void halt_vcpu(struct vcpu *vcpu)
 	mine->resched = 1;
 }
 
+/* MOV to and from CR8: the task priority. Returns 0 if it is another control register. SDM Vol. 3C, table 28-3. */
+static int access_cr8(struct vcpu *vcpu)
+{
+	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
+	const uint32_t reg = qualification >> 8 & 0xf;
+	struct lapic *l = &beside(vcpu)->lapic;
+	uint64_t value;
+
+	if ((qualification & 0xf) != 8)
+		return 0;
+	if (qualification & 0x30) {
+		value = l->reg[LAPIC_TPR / 4] >> 4;
+		if (reg == REG_RSP)
+			vmwrite(VMCS_GUEST_RSP, value);
+		else
+			vcpu->regs[reg] = value;
+		mine->reload = 1;
+	} else {
+		value = reg == REG_RSP ? vmread(VMCS_GUEST_RSP) : vcpu->regs[reg];
+		if (value > 15) {
+			inject_exception(vcpu, VECTOR_GP, 0);
+			return 1;
+		}
+		lapic_write(l, LAPIC_TPR, (uint32_t)value << 4, 0);
+		mine->changed = 1;
+	}
+	skip_instruction();
+	return 1;
+}
+
 static void exit_external_interrupt(void)
 {
 	/* The vector was acknowledged with the exit; kicks only wake this CPU up, what for stands in posted words. */
@@ -303,6 +364,9 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 	case EXIT_REASON_HLT:
 		halt_vcpu(vcpu);
 		break;
+	case EXIT_REASON_CR_ACCESS:
+		done = access_cr8(vcpu);
+		break;
 	case EXIT_REASON_RDMSR:
 		done = read_apic_msr(vcpu, msr);
 		break;
@@ -317,11 +381,12 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 	else
 		vmx_exit(vcpu);
 	prepare_entry();
-	if (this_cpu->running != vcpu) {
+	if (this_cpu->running != vcpu || mine->reload) {
 		const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
 
 		if (spent > vcpu->worst)
 			vcpu->worst = spent;
+		mine->reload = 0;
 		enter();
 	}
 }
@@ -347,6 +412,8 @@ void scheduled_reset_apic(struct vcpu *vcpu)
 	struct scheduled_vcpu *v = beside(vcpu);
 
 	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
+	v->halted = NOT_HALTED;
+	mine->reload = 1; /* the other registers have changed, too */
 }
 
 void scheduled_console_due(void)

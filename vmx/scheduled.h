@@ -10,6 +10,10 @@
 #include "sched/sched.h"
 #include "vcpu.h"
 
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define MSR_FMASK 0xc0000084u
+#define MSR_TSC_AUX 0xc0000103u
 #define SCHEDULED_MSRS 8u /* guest MSRs that the VMCS does not hold: vmx/switch.c */
 
 /* In HLT: what ends it. With IF = 0 only an NMI or INIT does. */
@@ -43,6 +47,7 @@ struct scheduled_cpu {
 	uint32_t timer_shift;          /* the preemption timer counts TSC >> this */
 	uint8_t resched;               /* decide again before the next entry */
 	uint8_t changed;               /* look at everything before the next entry */
+	uint8_t reload;                /* the next entry loads all registers of the guest */
 	volatile uint8_t nmi;          /* an NMI came in root mode */
 	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
 };

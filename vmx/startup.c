@@ -17,15 +17,21 @@
 #define ACCESS_TSS32 0x8bu
 
 static uint32_t events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
+/* EVENT_SIPI and the vector of the one that counts: the first since INIT. A word of its own, so that a second SIPI, which guests
+ * send as a rule, cannot change it while the target looks. */
+static uint32_t sipi[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
 
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t bits)
 {
 	const struct config_vcpu *to = &from->partition->vcpus[target];
-	uint32_t *word = &events[to->cpu][to->slot];
+	uint32_t *first = &sipi[to->cpu][to->slot], none = 0;
 
-	if (bits & EVENT_SIPI) /* the last vector counts */
-		__atomic_and_fetch(word, ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
-	__atomic_or_fetch(word, bits, __ATOMIC_SEQ_CST);
+	if (bits & EVENT_INIT)
+		__atomic_store_n(first, 0, __ATOMIC_SEQ_CST);
+	if (bits & EVENT_SIPI)
+		__atomic_compare_exchange_n(first, &none, bits & (EVENT_SIPI | EVENT_SIPI_VECTOR), 0, __ATOMIC_SEQ_CST,
+		                            __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(&events[to->cpu][to->slot], bits & ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
 	if (cpu_is_scheduled(to->cpu))
 		posted_wake(to->cpu, to->slot);
 	else
@@ -55,6 +61,10 @@ static void reset(struct vcpu *vcpu)
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, 0);
 	vmwrite(VMCS_CTRL_ENTRY, vmread(VMCS_CTRL_ENTRY) & ~(uint64_t)ENTRY_IA32E_MODE_GUEST);
+	/* An NMI that still waits would end the wait for the SIPI. */
+	vcpu->nmi_pending = 0;
+	vcpu->proc_controls &= ~PROC_NMI_WINDOW_EXITING;
+	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
 	vcpu_reset_control_registers(vcpu);
 	memset(vcpu->regs, 0, sizeof vcpu->regs);
 	if ((c = vcpu_cpuid(vcpu, 1, 0))) {
@@ -87,17 +97,19 @@ int startup_left(const struct vcpu *vcpu)
 
 int startup_take(struct vcpu *vcpu)
 {
-	uint32_t *word = &events[this_cpu->index][vcpu - this_cpu->vcpu], bits;
+	const uint32_t slot = (uint32_t)(vcpu - this_cpu->vcpu);
+	uint32_t bits, first;
 
 	if (!startup_left(vcpu))
 		return !vcpu->waiting;
-	bits = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+	bits = __atomic_exchange_n(&events[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST);
 	if (bits & EVENT_INIT) {
 		startup_wait(vcpu);
 		vcpu_reset_apic(vcpu);
 	}
-	if (bits & EVENT_SIPI && vcpu->waiting)
-		start(vcpu, bits & EVENT_SIPI_VECTOR);
+	first = bits & EVENT_SIPI ? __atomic_exchange_n(&sipi[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST) : 0;
+	if (first && vcpu->waiting)
+		start(vcpu, first & EVENT_SIPI_VECTOR);
 	if (bits & EVENT_NMI && !vcpu->waiting)
 		inject_nmi(vcpu);
 	return !vcpu->waiting;

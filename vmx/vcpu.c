@@ -22,6 +22,8 @@
 #define WANT_PROC                                                                                                 \
 	(PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_SECONDARY_CONTROLS | PROC_RDPMC_EXITING | PROC_MWAIT_EXITING | \
 	 PROC_MONITOR_EXITING)
+/* CR8 is the task priority of its virtual APIC; the real one would hold back the interrupts of the next vCPU. */
+#define WANT_PROC_SCHEDULED (WANT_PROC | PROC_HLT_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING)
 #define WANT_PROC2 (PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID | PROC2_WBINVD_EXITING)
 /* Better with than without: SGX and PCONFIG instructions exit instead of running. */
 #define LIKE_PROC2 (PROC2_ENCLS_EXITING | PROC2_PCONFIG | PROC2_CONCEAL_VMX_FROM_PT)
@@ -52,7 +54,7 @@ static void init_controls(struct vcpu *vcpu)
 	const int scheduled = cpu_is_scheduled(this_cpu->index);
 
 	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, scheduled ? WANT_PIN_SCHEDULED : WANT_PIN, "pin-based");
-	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, scheduled ? WANT_PROC | PROC_HLT_EXITING : WANT_PROC,
+	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, scheduled ? WANT_PROC_SCHEDULED : WANT_PROC,
 	        "processor-based");
 	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control,
 	        "secondary");

@@ -18,8 +18,11 @@ struct seam seam;
 struct handoff handoff;
 uint64_t tsc_khz = 3000000;
 uint64_t ept_pointer[CONFIG_PARTITIONS] = { 0x20000000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
-	                                    0x20001000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4 };
-uint32_t cpu_apic_id[CONFIG_CPUS] = { 0x10, 0x12, 0x14, 0x16 }; /* not the virtual ones */
+	                                    0x20001000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
+	                                    0x20002000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
+	                                    0x20003000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4 };
+uint64_t ept_pointer_empty = 0x20004000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
+uint32_t cpu_apic_id[CONFIG_CPUS] = { 0x10, 0x12, 0x14, 0x16, 0x18, 0x1a }; /* not the virtual ones */
 const uint64_t core_idt[64];
 void vmx_exit_entry(void)
 {
@@ -86,6 +89,54 @@ void vmx_launch(struct vcpu *vcpu)
 	end(END_LAUNCH);
 }
 
+void vmx_resume(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	end(END_RESUME);
+}
+
+void vmx_exit_entry_scheduled(void)
+{
+	abort();
+}
+
+/* What vmx/switch.c and vmx/flush.c do to a real CPU's registers and buffers. */
+int switch_msr_slot(uint32_t msr)
+{
+	return msr >= 0xc0000081 && msr <= 0xc0000084 ? (int)(msr - 0xc0000081) :
+	       msr == MSR_TSC_AUX                     ? 4 :
+	       msr == MSR_IA32_XSS                    ? 5 :
+	                                                -1;
+}
+
+void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all)
+{
+	(void)xcr0_all;
+	if (from == to)
+		abort();
+	seam.switch_count++;
+}
+
+void switch_state_init(struct scheduled_vcpu *v)
+{
+	memset(v->msr, 0, sizeof v->msr);
+}
+
+void switch_state_first(void)
+{
+}
+
+void flush_init(void)
+{
+}
+
+void flush_for_next_partition(uint8_t what)
+{
+	if (what != config.flush)
+		abort();
+	seam.flush_count++;
+}
+
 /* The consoles. */
 int console_put(uint16_t partition, uint8_t byte)
 {
@@ -120,6 +171,12 @@ uint64_t partition_translate(uint16_t partition, uint64_t gpa, uint64_t *bytes)
 	(void)partition;
 	*bytes = gpa < sizeof seam.guest_page ? sizeof seam.guest_page - gpa : 0;
 	return *bytes ? 0x40000000 + gpa : 0;
+}
+
+int partition_load(uint16_t partition)
+{
+	(void)partition;
+	return 1;
 }
 
 uint8_t *window(uint32_t slot, uint64_t hpa)
@@ -251,6 +308,21 @@ void wrmsr(uint32_t msr, uint64_t value)
 		if (value & ~0x11ffull)
 			fault("WRMSR to SVR", value);
 		break;
+	case MSR_X2APIC_EOI:
+	case 0xc0000081: /* STAR */
+		if (msr == MSR_X2APIC_EOI && value)
+			fault("WRMSR to EOI", value);
+		break;
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+		if ((int64_t)(value << 16) >> 16 != (int64_t)value)
+			fault("WRMSR, not canonical", value);
+		break;
+	case MSR_TSC_AUX:
+	case MSR_FMASK:
+		if (value >> 32 || (msr == MSR_TSC_AUX && !(seam.model.ext_edx >> 27 & 1)))
+			fault("WRMSR", msr);
+		break;
 	default:
 		fault("WRMSR", msr);
 	}
@@ -260,7 +332,9 @@ void wrmsr(uint32_t msr, uint64_t value)
 
 uint64_t rdtsc(void)
 {
-	return seam.tsc += 1000;
+	if (seam.on_instruction)
+		seam.on_instruction();
+	return seam.tsc += seam.tsc_step;
 }
 
 uint64_t read_cr0(void)
@@ -319,8 +393,26 @@ int vmclear(uint64_t phys)
 	return (phys & 0xfff) != 0;
 }
 
+/* Which of the scheduled CPU's VMCSs is at `phys`? */
+static int load_scheduled(uint64_t phys)
+{
+	const struct vcpu *vcpu = &this_cpu->scheduled.idle;
+	uint32_t i = CONFIG_VCPUS_PER_CPU;
+
+	if (phys != cpu_phys(vcpu->vmcs))
+		for (i = 0; i < CONFIG_VCPUS_PER_CPU && phys != cpu_phys(this_cpu->vcpu[i].vmcs);)
+			i++;
+	if (i < CONFIG_VCPUS_PER_CPU)
+		vcpu = &this_cpu->vcpu[i];
+	vmcs_current = &seam.scheduled_vmcs[i];
+	return phys != cpu_phys(vcpu->vmcs) ||
+	       *(const uint32_t *)vcpu->vmcs != (seam.model.caps.basic & VMX_BASIC_REVISION);
+}
+
 int vmptrld(uint64_t phys)
 {
+	if (cpu_is_scheduled(this_cpu->index))
+		return load_scheduled(phys);
 	return phys != cpu_phys(this_cpu->vcpu[0].vmcs) ||
 	       *(const uint32_t *)this_cpu->vcpu[0].vmcs != (seam.model.caps.basic & VMX_BASIC_REVISION);
 }
@@ -376,6 +468,7 @@ void seam_reset(const struct seam_model *model)
 	seam.xcr0 = 1;
 	seam.feature_control = 5;
 	seam.room = 1000;
+	seam.tsc_step = 1000;
 	vmcs_current = &seam.vmcs;
 	this_cpu->hpa = SEAM_CPU_HPA;
 }
@@ -405,6 +498,24 @@ struct vcpu *seam_start(const struct seam_model *model, uint16_t index)
 	return vcpu;
 }
 
+static void call_scheduled(void *epoch)
+{
+	scheduled_run(*(uint64_t *)epoch);
+}
+
+void seam_start_scheduled(uint32_t cpu)
+{
+	uint64_t epoch = 1000000;
+
+	seam_reset(&seam_models[1]);
+	this_cpu->index = cpu;
+	if (seam_run(call_scheduled, &epoch) != END_LAUNCH) {
+		fprintf(stderr, "scheduled_run: %s\n", seam.text);
+		abort();
+	}
+	seam.tsc_step = 0;
+}
+
 static uint32_t slot(uint32_t field)
 {
 	return VMCS_WIDTH(field) << 8 | VMCS_KIND(field) << 6 | (field >> 1 & 63);
@@ -412,18 +523,21 @@ static uint32_t slot(uint32_t field)
 
 void seam_set(uint32_t field, uint64_t value)
 {
-	seam.vmcs.value[slot(field)] = value;
-	seam.vmcs.written[slot(field)] = 1;
+	vmcs_current->value[slot(field)] = value;
+	vmcs_current->written[slot(field)] = 1;
 }
 
 uint64_t seam_get(uint32_t field)
 {
-	return vmcs_image_read(&seam.vmcs, field);
+	return vmcs_image_read(vmcs_current, field);
 }
 
 static void call_exit(void *vcpu)
 {
-	vmx_exit(vcpu);
+	if (cpu_is_scheduled(this_cpu->index))
+		vmx_exit_scheduled(vcpu);
+	else
+		vmx_exit(vcpu);
 }
 
 enum seam_end seam_exit(struct vcpu *vcpu, uint32_t reason, uint64_t qualification)

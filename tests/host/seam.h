@@ -72,19 +72,23 @@ extern const struct seam_model seam_models[];
 #define SEAM_MODELS 3u
 
 /* How a call came back. */
-enum seam_end { END_RETURNED, END_SLEEP, END_LAUNCH, END_PANIC };
+enum seam_end { END_RETURNED, END_SLEEP, END_LAUNCH, END_RESUME, END_PANIC };
 
+#define SEAM_CPU_SCHEDULED 4u /* of config.cpus, with slots "pair" 0, "pair" 1, "single"; "pair" 2 lives on the next one */
 #define SEAM_MSR_LOG 64u
 struct seam {
 	struct seam_model model; /* may be changed by a test */
 	struct vmcs_image vmcs;
+	struct vmcs_image scheduled_vmcs[CONFIG_VCPUS_PER_CPU + 1]; /* by slot; the last is the idle vCPU's */
 	uint64_t cr0, cr4, dr6, xcr0, feature_control, tsc;
 	struct {
 		uint32_t msr;
 		uint64_t value;
 	} written[SEAM_MSR_LOG]; /* the last WRMSRs */
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
-	uint32_t attention_count;
+	uint32_t attention_count, flush_count, switch_count;
+	uint64_t tsc_step; /* RDTSC takes that long */
+	void (*on_instruction)(void); /* before VMWRITE and RDTSC: what comes in between */
 	char text[4096];  /* what print() and panic() said */
 	uint8_t out[256]; /* console output of the partition */
 	uint32_t out_count, room;
@@ -103,6 +107,10 @@ struct vcpu *seam_start(const struct seam_model *model, uint16_t index);
 
 /* The same without vcpu_init(). */
 void seam_reset(const struct seam_model *model);
+
+/* CPU `cpu`, which is a scheduled one, with its vCPUs, frames from TSC 1000000 on: on the way into its first guest. The clock
+ * stands still from then on. */
+void seam_start_scheduled(uint32_t cpu);
 
 /* Put a value into a VMCS field as the CPU does on an exit, read-only fields included. */
 void seam_set(uint32_t field, uint64_t value);
