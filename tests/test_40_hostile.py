@@ -297,7 +297,10 @@ def test_policy_halt_machine(request, runs):
     """The machine stops, with registers and VMCS; the neighbour stops too, which is what was asked for."""
     r = runs(request, "hostile_halt")
     r.line(r"core: PANIC on CPU 0: read: memory, and its configuration says: halt the machine")
-    r.line(r"core: partition read, vCPU 0, current VMCS:")
+    r.line(r"\[core\] read: forbidden memory: read of guest-physical 10001000 at rip [0-9a-f]+")
+    r.line(r"core: partition read, vCPU 0, registers 0 to 15:")
+    r.line(r"core:  (?: [0-9a-f]+){16}")
+    r.line(r"core: current VMCS:")
     for field in ("EXIT_REASON 30", r"GUEST_RIP [0-9a-f]+", "GUEST_PHYSICAL_ADDRESS 10001000", "GUEST_CR4 [0-9a-f]+",
                   r"GUEST_RSP [0-9a-f]+", r"CTRL_PROC2 [0-9a-f]+", r"HOST_RIP ffffffff8[0-9a-f]{7}"):
         r.line(rf"core:   {field}")

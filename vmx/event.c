@@ -56,8 +56,10 @@ static inline void record(struct vcpu *vcpu, enum error_class class, const char 
 
 static _Noreturn void end(struct vcpu *vcpu, enum error_class class)
 {
-	if (vcpu->partition->action[class] == ACTION_HALT_MACHINE)
+	if (vcpu->partition->action[class] == ACTION_HALT_MACHINE) {
+		console_flush();
 		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
+	}
 	vcpu_stop(vcpu, class_name[class]);
 }
 

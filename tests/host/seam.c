@@ -109,6 +109,10 @@ int console_get(uint16_t partition)
 	return seam.in && *seam.in ? (uint8_t)*seam.in++ : -1;
 }
 
+void console_flush(void)
+{
+}
+
 int console_pump(void)
 {
 	return seam.pump_left;
