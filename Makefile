@@ -85,7 +85,8 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
-CORE_HOT := vmx/exit vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic sched/sched hypercall/hypercall core/sha256
+CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic sched/sched hypercall/hypercall \
+	core/sha256
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)

@@ -90,15 +90,22 @@ static void panic_begin(void)
 	raw("\r\ncore: PANIC on CPU %u: ", this_cpu->index);
 }
 
+/* The guest's general registers at the last exit; RSP is in the VMCS. */
+static void dump_guest(const struct vcpu *vcpu)
+{
+	raw("core: partition %s, vCPU %u, registers 0 to 15:\r\ncore:  ", vcpu->partition->name, vcpu->index);
+	for (uint32_t i = 0; i < REG_COUNT; i++)
+		raw(" %lx", vcpu->regs[i]);
+	raw("\r\ncore: current VMCS:\r\n");
+	dump_vmcs();
+}
+
 static _Noreturn void panic_end(void)
 {
-	if (this_cpu->running) {
-		raw("core: partition %s, vCPU %u, current VMCS:\r\n", this_cpu->running->partition->name,
-		    this_cpu->running->index);
-		dump_vmcs();
-	}
+	if (this_cpu->running)
+		dump_guest(this_cpu->running);
 	raw("core: cr0 %lx cr2 %lx cr3 %lx cr4 %lx\r\n", read_cr0(), read_cr2(), read_cr3(), read_cr4());
-	raw("core: the machine has stopped. This is a fault of Bulkhead: please report these lines.\r\n");
+	raw("core: the machine has stopped. Unless it was configured to, this is a fault of Bulkhead: please report these lines.\r\n");
 	raw("RESULT core panic\r\n");
 	for (;;)
 		halt();

@@ -21,9 +21,10 @@ def path(name, file="bulkhead.efi"):
 
 
 def payloads(name, **changed):
-    """(source, name on the volume) of each payload file; payloads("hello", hello=other) takes another source, or None."""
+    """(source, name on the volume) of each payload file; payloads("hello", hello=None) leaves one out."""
     directory = path(name, "esp")
-    files = [(changed.get(f.partition(".")[0], os.path.join(directory, f)), f) for f in sorted(os.listdir(directory))]
+    files = [(changed.get(f.partition(".")[0], os.path.join(directory, f)), f)
+             for f in sorted(os.listdir(directory))]
     return [(source, f) for source, f in files if source]
 
 

@@ -63,7 +63,7 @@ def test_two_runs_are_equal_to_the_tick(machine):
     assert first == second
 
 
-# ---- payload files ---------------------------------------------------------------------------------------------------
+# ---- payload files --------------------------------------------------------------------------------------------------
 
 def changed_payload(tmp_path, name, change):
     (source, file), = (f for f in image.payloads(name) if f[1] == "hello.img" or f[1] == "left.img")
@@ -94,10 +94,12 @@ def test_payload_is_a_directory(machine, tmp_path):
     """As near as a FAT volume comes to a file that cannot be read."""
     esp = str(tmp_path / "esp.img")
     bochs.make_esp(esp, [(image.path("hello"), "EFI/BOOT/BOOTX64.EFI")])
-    subprocess.run([bochs.tool_path("mmd"), "-i", esp, "::/hello.img"], check=True, env=dict(os.environ, MTOOLSRC=os.devnull))
+    subprocess.run([bochs.tool_path("mmd"), "-i", esp, "::/hello.img"], check=True,
+                   env=dict(os.environ, MTOOLSRC=os.devnull))
     m = machine(esp=esp)
     m.wait_for(r"^RESULT boot stop", timeout=60, on="e9")
-    assert re.search(r"^boot: STOP: cannot read payload file hello\.img \([a-z ]+\); check the boot volume", m.e9, re.MULTILINE)
+    assert re.search(r"^boot: STOP: cannot read payload file hello\.img \([a-z ]+\); check the boot volume", m.e9,
+                     re.MULTILINE)
 
 
 @pytest.mark.time_limit(120)
@@ -112,14 +114,15 @@ def test_payload_corrupted(machine, tmp_path, at):
     file, _ = changed_payload(tmp_path, "boot_two", flip)
     m = image.boot(machine, "boot_two", files=image.payloads("boot_two", left=file), cpus=2)
     m.wait_for(r"^\[right\] RESULT hello", timeout=80, on="e9")
-    m.wait_for(r"left: vCPU 0 stopped: its payload is not the one it was configured with, after 0 exits", timeout=20, on="e9")
+    m.wait_for(r"left: vCPU 0 stopped: its payload is not the one it was configured with, after 0 exits", timeout=20,
+               on="e9")
     m.kill()
     assert re.search(r"left: payload \d+ bytes, digest WRONG", m.e9)
     assert re.search(r"right: payload \d+ bytes, digest right", m.e9)
     assert "left: vCPU 0 starts" not in m.e9 and "[left]" not in m.e9
 
 
-# ---- configuration -----------------------------------------------------------------------------------------------------
+# ---- configuration --------------------------------------------------------------------------------------------------
 
 ALL_RIGHTS = ".rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC"
 
@@ -127,8 +130,10 @@ ALL_RIGHTS = ".rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC"
 @pytest.mark.time_limit(150)
 @pytest.mark.parametrize("old,new,text", [
     (ALL_RIGHTS, ".rights = RIGHT_WRITE", "a map's rights lack read, or write and execute a shared memory"),
-    (".gpa = 0x10000}", ".gpa = 0xff000}", "a payload segment lies outside the payload or outside the partition's memory"),
-    (".version = CONFIG_VERSION", ".version = CONFIG_VERSION + 1", "the tables are of another version than this build"),
+    (".gpa = 0x10000}", ".gpa = 0xff000}",
+     "a payload segment lies outside the payload or outside the partition's memory"),
+    (".version = CONFIG_VERSION", ".version = CONFIG_VERSION + 1",
+     "the tables are of another version than this build"),
 ], ids=["rights", "segment", "version"])
 def test_loader_refuses_bad_tables(machine, tmp_path, old, new, text):
     message = refused(machine, "boot", efi=image.rebuilt("hello", tmp_path, old, new))
@@ -144,18 +149,25 @@ def test_core_refuses_bad_tables(machine, tmp_path):
     assert message.startswith("configuration: the tables are of another version than this build (partition ")
 
 
-# ---- ACPI ----------------------------------------------------------------------------------------------------------------
+# ---- ACPI -----------------------------------------------------------------------------------------------------------
+
+def behind_noacpi(tmp_path, damage):
+    """hello started by tests/noacpi, which explains the text `damage`."""
+    text = tmp_path / "DAMAGE.TXT"
+    text.write_text(damage)
+    files = [(image.path("hello"), "BULKHEAD.EFI"), (str(text), text.name), *image.payloads("hello")]
+    return {"efi": built("noacpi"), "files": files}
+
 
 def damaged(machine, tmp_path, damage, by="core", **options):
-    """Boots hello with the ACPI tables damaged by tests/noacpi, which explains the text."""
-    (tmp_path / "DAMAGE.TXT").write_text(damage)
-    files = [(image.path("hello"), "BULKHEAD.EFI"), (str(tmp_path / "DAMAGE.TXT"), "DAMAGE.TXT"), *image.payloads("hello")]
-    return refused(machine, by, efi=built("noacpi"), files=files, **options)
+    """Boots hello with the ACPI tables damaged."""
+    return refused(machine, by, **behind_noacpi(tmp_path, damage), **options)
 
 
 @pytest.mark.time_limit(90)
 def test_no_acpi(machine, tmp_path):
-    assert damaged(machine, tmp_path, "remove", by="boot") == "the firmware has no ACPI tables; enable ACPI in its settings"
+    message = damaged(machine, tmp_path, "remove", by="boot")
+    assert message == "the firmware has no ACPI tables; enable ACPI in its settings"
 
 
 @pytest.mark.time_limit(90)
@@ -189,12 +201,10 @@ def test_no_way_to_count_time(machine, tmp_path):
 @pytest.mark.time_limit(90)
 def test_copied_acpi_tables_boot(machine, tmp_path):
     """What the tests above damage works undamaged: an exclusive-or with 0."""
-    (tmp_path / "DAMAGE.TXT").write_text("APIC 0009 00 +\nFACP 0009 00 +\n")
-    files = [(image.path("hello"), "BULKHEAD.EFI"), (str(tmp_path / "DAMAGE.TXT"), "DAMAGE.TXT"), *image.payloads("hello")]
-    assert "TSC 20000 kHz" in hello(machine, efi=built("noacpi"), files=files)
+    assert "TSC 20000 kHz" in hello(machine, **behind_noacpi(tmp_path, "APIC 0009 00 +\nFACP 0009 00 +\n"))
 
 
-# ---- the image's file ------------------------------------------------------------------------------------------------------
+# ---- the image's file -----------------------------------------------------------------------------------------------
 
 SECTION_CODE, SECTION_EXECUTE, SECTION_READ, SECTION_WRITE = 0x20, 0x20000000, 0x40000000, 0x80000000
 NX_COMPAT, EFI_APPLICATION, AMD64, PE32_PLUS = 0x100, 10, 0x8664, 0x20B
@@ -240,7 +250,8 @@ def test_image_is_reproducible(tmp_path):
     images = []
     for place, zone in (("a", "UTC"), ("another/place", "Asia/Tokyo")):
         tree = tmp_path / place
-        shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"), copy_function=shutil.copy)
+        shutil.copytree(TOP, tree, ignore=shutil.ignore_patterns("build", ".git", "__pycache__"),
+                        copy_function=shutil.copy)
         image.make(str(tree), "-j2", "CONFIG=tests/system/hello.yaml", "image", TZ=zone)
         out = tree / "build" / "hello"
         images.append((out / "bulkhead.efi").read_bytes() + (out / "esp" / "hello.img").read_bytes())

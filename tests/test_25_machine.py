@@ -11,10 +11,11 @@ from test_20_boot import refused
 
 STOP = "this machine cannot carry Bulkhead: the lines above say what it lacks"
 CANNOT_DO_WITHOUT = {"CPUID.1:ECX[5] VMX", "PIN PIN_NMI_EXITING", "PROC PROC_MSR_BITMAPS", "PROC2 PROC2_EPT",
-                     "PROC2 PROC2_UNRESTRICTED_GUEST", "EXIT EXIT_LOAD_EFER", "ENTRY ENTRY_LOAD_EFER", "EPT EPT_CAP_INVEPT"}
+                     "PROC2 PROC2_UNRESTRICTED_GUEST", "EXIT EXIT_LOAD_EFER", "ENTRY ENTRY_LOAD_EFER",
+                     "EPT EPT_CAP_INVEPT"}
 
 
-# ---- what the CPU lacks --------------------------------------------------------------------------------------------------
+# ---- what the CPU lacks ---------------------------------------------------------------------------------------------
 
 def missing(machine, exclude, name="hello", **options):
     """Boots on a CPU without these features, which must be refused; {CPU: what it lacks}."""
@@ -44,7 +45,8 @@ def test_several_features_on_two_cpus(machine):
 def test_everything_at_once(machine):
     """Without x2APIC no other CPU can be asked; this one's list is complete all the same."""
     lacks = missing(machine, "x2apic,vmx,tsc_deadline,smep")
-    assert set(lacks) == {"0"} and CANNOT_DO_WITHOUT | {"CPUID.1:ECX[24] TSC-deadline timer", "CPUID.7:EBX[7] SMEP"} <= lacks["0"]
+    assert set(lacks) == {"0"}
+    assert CANNOT_DO_WITHOUT | {"CPUID.1:ECX[24] TSC-deadline timer", "CPUID.7:EBX[7] SMEP"} <= lacks["0"]
     assert any(w.startswith("CPUID.1:ECX[21] x2APIC") for w in lacks["0"])
 
 
@@ -63,7 +65,7 @@ def test_nice_to_have_is_not_fatal(machine):
     assert "lacks, and must have" not in m.e9
 
 
-# ---- CPUs and memory --------------------------------------------------------------------------------------------------------
+# ---- CPUs and memory ------------------------------------------------------------------------------------------------
 
 @pytest.mark.time_limit(100)
 def test_too_few_cpus(machine):
@@ -114,7 +116,8 @@ def test_spare_cpus_are_parked(machine):
 @pytest.mark.time_limit(100)
 def test_too_little_memory(machine):
     message = refused(machine, "boot", "bad_memory")
-    found = re.match(r"too little memory: memory big needs (\d+) KiB, .*; the largest free run there has (\d+) KiB; ", message)
+    found = re.match(r"too little memory: memory big needs (\d+) KiB, .*; the largest free run there has (\d+) KiB; ",
+                     message)
     assert int(found[1]) == 600 * 1024
     assert 256 * 1024 < int(found[2]) < 512 * 1024
 
@@ -129,10 +132,11 @@ def test_enough_memory(machine):
 @pytest.mark.time_limit(100)
 def test_fixed_address_is_not_ram(machine):
     message = refused(machine, "boot", "bad_base")
-    assert message.startswith("memory misplaced: the 1024 KiB at 0xfee00000 that the configuration asks for are not free (")
+    assert message.startswith("memory misplaced: the 1024 KiB at 0xfee00000 that the configuration asks for "
+                              "are not free (")
 
 
-# ---- the core's address spaces ----------------------------------------------------------------------------------------------
+# ---- the core's address spaces --------------------------------------------------------------------------------------
 
 PERCPU, WINDOW_PD = 0xFFFFFFFF90000000, 0xFFFFFFFF901F0000
 PRESENT, WRITABLE, USER, LARGE, NX = 1, 2, 4, 0x80, 1 << 63
@@ -175,8 +179,10 @@ def rights(entries):
 
 def read_space(text):
     """(ranges that are mapped, {linear page: (rights, physical page)}, control registers) of one CPU's dump."""
-    ranges = [tuple(int(x, 16) for x in r) for r in re.findall(r"^0x(\w+)-0x(\w+) -> 0x(\w+)-0x\w+$", text, re.MULTILINE)]
-    walks = re.findall(r"((?:^ *P\w+: 0x\w+ : 0x\w+ .*\n)+)^linear page 0x(\w+) maps to physical page 0x(\w+)$", text, re.MULTILINE)
+    lines = re.findall(r"^0x(\w+)-0x(\w+) -> 0x\w+-0x\w+$", text, re.MULTILINE)
+    ranges = [(int(start, 16), int(end, 16)) for start, end in lines]
+    walks = re.findall(r"((?:^ *P\w+: 0x\w+ : 0x\w+ .*\n)+)^linear page 0x(\w+) maps to physical page 0x(\w+)$",
+                       text, re.MULTILINE)
     found = {int(linear, 16): (rights([int(e, 16) for e in re.findall(r" : 0x(\w+)", levels)]), int(physical, 16))
              for levels, linear, physical in walks}
     return ranges, found, dict(re.findall(r"^(CR0|CR4|EFER)=0x\w+: (.*)$", text, re.MULTILINE))
@@ -184,7 +190,7 @@ def read_space(text):
 
 @pytest.fixture(scope="module")
 def spaces(tmp_path_factory):
-    """[(mapped ranges, pages, control registers)] of the two CPUs of boot_two, each just before its partition's entry."""
+    """[(mapped ranges, pages, control registers)] of the two CPUs of boot_two, each just before its entry."""
     directory = tmp_path_factory.mktemp("spaces")
     s = image.symbols("boot_two")
     (directory / "rc").write_text(debugger_commands(s))
@@ -213,10 +219,10 @@ def test_every_page_has_its_rights(spaces):
 
 
 def test_nothing_else_is_mapped(spaces):
-    """No lower half, so nothing of the firmware, no device and no partition; no guard page; no page tables of another CPU."""
+    """No lower half, so nothing of the firmware, no device and no partition; no guard page; no foreign page table."""
     s, cpus = spaces
     for cpu, (ranges, _, _) in enumerate(cpus):
-        mapped = {p for start, end, _ in ranges for p in pages(start, end)}
+        mapped = {p for start, end in ranges for p in pages(start, end)}
         assert mapped == set(expected_space(s, cpu))
         assert min(mapped) == image.CORE_BASE
         assert not mapped & {PERCPU + guard for guard in (0, 0x3000, 0x5000, 0x7000, 0x9000)}
@@ -241,7 +247,7 @@ def test_protection_is_on(spaces):
         assert {"NXE", "LMA"} <= set(registers["EFER"].split())
 
 
-# ---- the core's own faults ----------------------------------------------------------------------------------------------------
+# ---- the core's own faults ------------------------------------------------------------------------------------------
 
 UD2 = bytes.fromhex("0f0b")
 PUSH_FOR_EVER = bytes.fromhex("50ebfd")         # push rax; jmp to it

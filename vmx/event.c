@@ -35,22 +35,31 @@ static uint32_t combine(uint32_t first, uint32_t second)
 	return CONTRIBUTORY >> first & CONTRIBUTORY >> second & 1;
 }
 
-/* Counts an error, and tells of the first few of a class and of the last. */
-static void record(struct vcpu *vcpu, enum error_class class, const char *what, uint64_t detail)
+static __attribute__((noinline)) void report(struct vcpu *vcpu, enum error_class class, const char *what,
+                                             uint64_t detail)
 {
-	const uint64_t count = ++vcpu->forbidden[class];
+	const uint64_t count = vcpu->forbidden[class];
 
-	if (count <= REPORTS_PER_CLASS || vcpu->partition->action[class] >= ACTION_STOP)
-		print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
-		      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
+	print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
+	      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
 	if (count <= REPORTS_PER_CLASS)
 		console_follow_up(vcpu);
 }
 
+/* Counts an error, and tells of the first few of a class and of the last. */
+static inline void record(struct vcpu *vcpu, enum error_class class, const char *what, uint64_t detail)
+{
+	if (__builtin_expect(
+		    ++vcpu->forbidden[class] <= REPORTS_PER_CLASS || vcpu->partition->action[class] >= ACTION_STOP, 0))
+		report(vcpu, class, what, detail);
+}
+
 static _Noreturn void end(struct vcpu *vcpu, enum error_class class)
 {
-	if (vcpu->partition->action[class] == ACTION_HALT_MACHINE)
+	if (vcpu->partition->action[class] == ACTION_HALT_MACHINE) {
+		console_flush();
 		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
+	}
 	vcpu_stop(vcpu, class_name[class]);
 }
 

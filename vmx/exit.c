@@ -69,6 +69,9 @@ static void exit_exception_or_nmi(struct vcpu *vcpu)
 		write_dr6((read_dr6() & ~0xfull) | (qualification & 0x600f));
 		if (qualification & 1u << 13)
 			vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~(1ull << 13));
+		/* INT1 is a trap, but its exit shows the instruction itself: the handler is to return behind it. */
+		if ((info & INTERRUPTION_TYPE) == INTERRUPTION_PRIVILEGED_EXCEPTION)
+			vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
 		inject_exception(vcpu, VECTOR_DB, 0);
 		return;
 	case VECTOR_AC:

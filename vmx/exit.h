@@ -20,10 +20,13 @@ typedef void exit_handler(struct vcpu *vcpu);
 static inline void skip_instruction(void)
 {
 	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
-	/* A single step over it traps like one over any other: BS goes with TF (SDM Vol. 3C, 27.3.1.5). Blocking by STI or MOV SS
-	 * may then last one instruction longer, which no guest can tell. */
-	if (__builtin_expect((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0))
+	/* A single step over it traps like one over any other: BS goes with TF (SDM Vol. 3C, 27.3.1.5), and blocking by
+	 * MOV SS would hold it back an instruction longer. Without TF that is something no guest can tell. */
+	if (__builtin_expect((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0)) {
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+		        vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	}
 }
 
 exit_handler exit_cpuid; /* vmx/cpuid.c */

@@ -64,12 +64,12 @@ void exit_io(struct vcpu *vcpu)
 	const uint32_t size = (qualification & 7) + 1;
 	const struct config_port *p = find(vcpu->partition, port);
 
+	if (!p && !guest_error(vcpu, ERROR_PORT, VECTOR_GP, qualification & IO_IN ? "IN" : "OUT", port))
+		return;
 	if (qualification & IO_STRING) { /* would need the guest's memory: no emulated device needs it */
 		inject_exception(vcpu, VECTOR_GP, 0);
 		return;
 	}
-	if (!p && !guest_error(vcpu, ERROR_PORT, VECTOR_GP, qualification & IO_IN ? "IN" : "OUT", port))
-		return;
 	if (qualification & IO_IN)
 		input(vcpu, p, port, size);
 	else

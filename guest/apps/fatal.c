@@ -4,6 +4,7 @@
  * what comes after is for the hypervisor to report. `ATTACK <kind> over` means that the attack had no effect.
  */
 #include "fatal/fatal.h"
+#include "hostile/note.h"
 #include "hypercall.h"
 
 #ifndef FATAL_KIND
@@ -14,6 +15,7 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
+#define WATCHED_MS 500u /* how long the neighbour goes on measuring */
 #define DB_VECTOR 1
 #define DR7_L0_WRITE_8 (1u | 1u << 16 | 2u << 18) /* DR0: writes of 8 bytes, SDM Vol. 3B, 18.2.4 */
 #define ICR_INIT 0x4500u
@@ -115,7 +117,11 @@ void fatal_storm(const struct kit_info *info)
 
 int main(const struct kit_info *info)
 {
+	volatile struct note *note = note_find(info);
 	kit_printf("ATTACK " TEXT(FATAL_KIND) " begin\n");
+	wait_until(after_loader(ATTACK_BEGIN_MS));
+	note_attack(note, "attack"); /* several may write it at once */
+	note->until = rdtsc() + WATCHED_MS * kit_tsc_khz();
 	JOIN(fatal_, FATAL_KIND)(info);
 	kit_printf("ATTACK " TEXT(FATAL_KIND) " over\n");
 	return 2;

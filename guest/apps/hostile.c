@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A partition that attacks everything it can name. Each attack prints
- *   ATTACK <name> tried=<n> faulted=<n> breaches=<n> survived=1 timer=<0|1> ipi=<0|1>
+ *   ATTACK <name> tried=<n> faulted=<n> breaches=<n> survived=1 timer=<0|1> ipi=<0|1> forbidden=<n>
  * and the last line is RESULT hostile. BREACH lines are failures of the hypervisor. After each attack the partition's
  * own timer and self-IPI must still work. Meant for policies that inject (memory, msr, instruction); under `stop` the
  * first forbidden access ends it, which is a test of its own (hostile_read). What ends a partition is in fatal.c.
  */
 #include "hostile/hostile.h"
-#include "hypercall/abi.h"
+#include "hostile/note.h"
 
+#define NMI_VECTOR 2
 #define SELF_IPI_VECTOR 0x41
 #define WAIT_TICKS_MS 20u
 #define BREACHES_SHOWN 16u
+#define ATTACK_MS 50u     /* each is repeated as long, so that the neighbour has some periods of it */
+#define AFTERMATH_MS 300u /* the neighbour goes on measuring */
 
 static volatile uint64_t timer_count, ipi_count, nmi_count;
 static uint64_t khz;
+static unsigned broken;
 
 static struct attack attacks[] = {
 	{ .name = "memory", .run = attack_memory },
@@ -26,12 +30,19 @@ static struct attack attacks[] = {
 	{ .name = "xcr", .run = attack_xcr },
 	{ .name = "dr", .run = attack_dr },
 	{ .name = "instructions", .run = attack_instructions },
+	{ .name = "step", .run = attack_step },
+	{ .name = "combine", .run = attack_combine },
+	{ .name = "caching", .run = attack_caching },
+	{ .name = "values", .run = attack_values },
 	{ .name = "cpuid", .run = attack_cpuid },
 	{ .name = "ipi", .run = attack_ipi },
+	{ .name = "apic", .run = attack_apic },
 	{ .name = "storm", .run = attack_storm },
 	{ .name = "hypercalls", .run = attack_hypercalls },
 	{ .name = "user", .run = attack_user },
 };
+
+#define ATTACKS (unsigned)(sizeof attacks / sizeof attacks[0])
 
 bool attempt(struct attack *a, void (*function)(void *), void *argument)
 {
@@ -101,28 +112,40 @@ static bool moves(volatile uint64_t *count, void (*start)(void *))
 	return *count != before;
 }
 
+static void run(struct attack *a, const struct kit_info *info)
+{
+	int64_t before = kit_counter(BH_COUNTER_FORBIDDEN);
+	kit_printf("ATTACK %s begin\n", a->name);
+	for (uint64_t end = rdtsc() + ATTACK_MS * khz; rdtsc() < end;)
+		a->run(a, info);
+	kit_handle(NMI_VECTOR, on_nmi);
+	kit_handle(SELF_IPI_VECTOR, on_ipi);
+	int64_t forbidden = kit_counter(BH_COUNTER_FORBIDDEN) - before;
+	bool timer = moves(&timer_count, arm_timer), ipi = moves(&ipi_count, send_self_ipi);
+	broken += !timer || !ipi;
+	kit_printf("ATTACK %s tried=%lu faulted=%lu breaches=%lu survived=1 timer=%d ipi=%d forbidden=%ld\n", a->name,
+	           a->tried, a->faulted, a->breaches, timer, ipi, forbidden);
+}
+
 int main(const struct kit_info *info)
 {
-	unsigned count = sizeof attacks / sizeof attacks[0], broken = 0;
+	volatile struct note *note = note_find(info);
 	uint64_t breaches = 0;
 	khz = kit_tsc_khz();
 	if (!kit_on_bulkhead() || khz == 0) {
 		kit_printf("hostile: only for a partition of Bulkhead that may know its TSC frequency\n");
 		return 1;
 	}
-	kit_handle(2, on_nmi);
-	kit_handle(SELF_IPI_VECTOR, on_ipi);
-	for (unsigned i = 0; i < count; i++) {
-		struct attack *a = &attacks[i];
-		kit_printf("ATTACK %s begin\n", a->name);
-		a->run(a, info);
-		bool timer = moves(&timer_count, arm_timer), ipi = moves(&ipi_count, send_self_ipi);
-		broken += !timer || !ipi;
-		breaches += a->breaches;
-		kit_printf("ATTACK %s tried=%lu faulted=%lu breaches=%lu survived=1 timer=%d ipi=%d\n", a->name,
-		           a->tried, a->faulted, a->breaches, timer, ipi);
+	kit_handle(NMI_VECTOR, on_nmi);
+	kit_window(0, false);
+	wait_until(after_loader(ATTACK_BEGIN_MS));
+	for (unsigned i = 0; i < ATTACKS; i++) {
+		note_attack(note, attacks[i].name);
+		run(&attacks[i], info);
+		breaches += attacks[i].breaches;
 	}
-	kit_printf("RESULT hostile attacks=%u breaches=%lu broken=%u strays=%lu nmis=%lu forbidden=%ld\n", count,
+	note->until = rdtsc() + AFTERMATH_MS * khz;
+	kit_printf("RESULT hostile attacks=%u breaches=%lu broken=%u strays=%lu nmis=%lu forbidden=%ld\n", ATTACKS,
 	           breaches, broken, kit_stray_interrupts, nmi_count, kit_counter(BH_COUNTER_FORBIDDEN));
 	return breaches || broken ? 2 : 0;
 }

@@ -60,7 +60,7 @@ $(SEAM)/%.o: %.c $(SEAM)/config_sizes.h
 $(SEAM)/config.o: $(SEAM)/config.c
 	$(SEAM_CC)
 $(SEAM_TESTS:%=$(HOST_BUILD)/test_%): $(HOST_BUILD)/test_%: $(SEAM)/tests/host/test_%.o $(SEAM_OBJS)
-	$(HOST_CC) $(HOST_CFLAGS) $^ -lcmocka -o $@
+	$(HOST_CC) $(HOST_CFLAGS) -Wl,--wrap=vmread,--wrap=vmwrite $^ -lcmocka -o $@
 
 define HOST_PROGRAM
 $(HOST_BUILD)/test_$(1): $(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c $(HOST_$(1)))

@@ -65,6 +65,11 @@ void panic_check(void)
 {
 }
 
+void attention_kick(uint32_t cpu)
+{
+	seam.kicked |= 1ull << cpu;
+}
+
 void attention(void)
 {
 	seam.attention_count++;
@@ -160,6 +165,10 @@ int console_get(uint16_t partition)
 	return seam.in && *seam.in ? (uint8_t)*seam.in++ : -1;
 }
 
+void console_flush(void)
+{
+}
+
 int console_pump(void)
 {
 	return seam.pump_left;
@@ -190,6 +199,28 @@ void window_close(void)
 }
 
 /* Instructions. */
+static void before_instruction(void)
+{
+	if (seam.on_instruction)
+		seam.on_instruction();
+}
+
+uint64_t __real_vmread(uint32_t field);
+uint64_t __wrap_vmread(uint32_t field);
+uint64_t __wrap_vmread(uint32_t field)
+{
+	before_instruction();
+	return __real_vmread(field);
+}
+
+void __real_vmwrite(uint32_t field, uint64_t value);
+void __wrap_vmwrite(uint32_t field, uint64_t value);
+void __wrap_vmwrite(uint32_t field, uint64_t value)
+{
+	before_instruction();
+	__real_vmwrite(field, value);
+}
+
 struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
 	const struct seam_model *m = &seam.model;
@@ -290,6 +321,7 @@ uint64_t rdmsr(uint32_t msr)
 
 void wrmsr(uint32_t msr, uint64_t value)
 {
+	before_instruction();
 	switch (msr) {
 	case MSR_IA32_FEATURE_CONTROL:
 		if (seam.feature_control & FEATURE_CONTROL_LOCK)
@@ -332,8 +364,7 @@ void wrmsr(uint32_t msr, uint64_t value)
 
 uint64_t rdtsc(void)
 {
-	if (seam.on_instruction)
-		seam.on_instruction();
+	before_instruction();
 	return seam.tsc += seam.tsc_step;
 }
 
@@ -411,6 +442,7 @@ static int load_scheduled(uint64_t phys)
 
 int vmptrld(uint64_t phys)
 {
+	before_instruction();
 	if (cpu_is_scheduled(this_cpu->index))
 		return load_scheduled(phys);
 	return phys != cpu_phys(this_cpu->vcpu[0].vmcs) ||

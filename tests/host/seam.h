@@ -88,7 +88,8 @@ struct seam {
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
 	uint32_t attention_count, flush_count, switch_count;
 	uint64_t tsc_step; /* RDTSC takes that long */
-	void (*on_instruction)(void); /* before VMWRITE and RDTSC: what comes in between */
+	void (*on_instruction)(void); /* before VMREAD, VMWRITE, VMPTRLD, RDTSC, WRMSR: what comes in between */
+	uint64_t kicked;              /* bit n: CPU n, by NMI */
 	char text[4096];  /* what print() and panic() said */
 	uint8_t out[256]; /* console output of the partition */
 	uint32_t out_count, room;

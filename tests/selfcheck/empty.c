@@ -2,7 +2,7 @@
 /* The smallest application that the test bed can boot: shows that the way to port 0xe9 works. */
 #include "efi.h"
 
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	(void)image;
 	put("RESULT empty ok\n");

@@ -2,7 +2,7 @@
 /* Uses VMX wrongly on purpose (VMXON region not page aligned), to show that the test bed notices. */
 #include "efi.h"
 
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	UINT64 cr4, address = 0x1008;
 	UINT8 failed;

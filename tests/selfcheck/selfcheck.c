@@ -134,7 +134,7 @@ static void check_vmx(void)
 	__asm__ volatile("mov %0, %%cr0" : : "r"(cr0) : "memory");
 }
 
-EFI_STATUS EFIAPI efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 {
 	(void)image;
 	__asm__ volatile("cli");

@@ -114,10 +114,13 @@ static const struct msr_default linux_msrs[] = {
 #define ACPI_RESET_PORT 0x604u
 #define GUEST_UART_PORT 0x3f8u
 
-/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl), and what it probes at each boot: clock,
- * further UARTs, interrupt trigger modes (ELCR), PCI configuration (but for the reset register between). */
+/* What Linux's ACPI tables and its console name (acpi.c, config/acpi/dsdt.asl), and what it probes at each boot: super I/O, clock,
+ * DMA, further UARTs, interrupt trigger modes (ELCR), PCI configuration (but for the reset register between). */
 static const struct config_port linux_ports[] = {
+	{ 0x2e, 0x2f, PORT_NONE },
+	{ 0x4e, 0x4f, PORT_NONE },
 	{ 0x70, 0x71, PORT_NONE },
+	{ 0x87, 0x87, PORT_NONE },
 	{ 0x2e8, 0x2ef, PORT_NONE },
 	{ 0x2f8, 0x2ff, PORT_NONE },
 	{ 0x3e8, 0x3ef, PORT_NONE },

@@ -18,5 +18,17 @@ void fatal_db(const struct kit_info *info);
 void fatal_ac(const struct kit_info *info);
 void fatal_init(const struct kit_info *info);
 void fatal_storm(const struct kit_info *info);
+/* fatal/one.c: one forbidden thing each */
+void fatal_msr(const struct kit_info *info);
+void fatal_port(const struct kit_info *info);
+void fatal_vmx(const struct kit_info *info);
+void fatal_ipi(const struct kit_info *info);
+/* fatal/tricks.c */
+void fatal_modes(const struct kit_info *info);
+void fatal_task(const struct kit_info *info);
+void fatal_wrap(const struct kit_info *info);
+void fatal_edge(const struct kit_info *info);
+void fatal_idt(const struct kit_info *info);
+void fatal_stack(const struct kit_info *info);
 
 #endif

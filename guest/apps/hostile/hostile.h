@@ -35,6 +35,11 @@ void attack_cpuid(struct attack *a, const struct kit_info *info);
 void attack_ipi(struct attack *a, const struct kit_info *info);
 void attack_storm(struct attack *a, const struct kit_info *info);
 void attack_hypercalls(struct attack *a, const struct kit_info *info);
+void attack_apic(struct attack *a, const struct kit_info *info);
+void attack_step(struct attack *a, const struct kit_info *info);
+void attack_combine(struct attack *a, const struct kit_info *info);
+void attack_caching(struct attack *a, const struct kit_info *info);
+void attack_values(struct attack *a, const struct kit_info *info);
 void attack_user(struct attack *a, const struct kit_info *info);
 
 #endif

@@ -23,13 +23,14 @@ static void set_cr4(void *value)
 	write_cr4((uint64_t)value);
 }
 
-/* One line a dozen of snippets: name=vector, "-" for none. */
+/* The first time lines of some snippets each: name=vector, "-" for none. */
 void attack_instructions(struct attack *a, const struct kit_info *info)
 {
 	void *ms = (void *)kit_tsc_khz();
 	uint64_t cr4 = read_cr4();
 	char line[256];
 	size_t used = 0;
+	bool first = a->tried == 0;
 	(void)info;
 	kit_try(set_cr4, (void *)(cr4 | CR4_STATE)); /* the XSAVE family as far as the CPU has it */
 	for (const struct snippet *s = snippets; s < snippets_end; s++) {
@@ -38,10 +39,11 @@ void attack_instructions(struct attack *a, const struct kit_info *info)
 		size_t left = sizeof line - used;
 		used += (size_t)(ran ? kit_snprintf(line + used, left, " %s=-", s->name) :
 		                       kit_snprintf(line + used, left, " %s=%lu", s->name, kit_fault.vector));
-		if (used > 160 || s + 1 == snippets_end) {
+		if (used < 110 && s + 1 < snippets_end)
+			continue;
+		if (first)
 			kit_printf("hostile:%s\n", line);
-			used = 0;
-		}
+		used = 0;
 	}
 	write_cr4(cr4);
 }
