@@ -137,7 +137,7 @@ include tests/noacpi/noacpi.mk
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 
-TEST_CONFIGS := config/demo.yaml $(wildcard tests/system/*.yaml)
+TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*.yaml)
 .PHONY: test-images doctor
 # One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.
 test-images: $(BUILD)/mkconfig guest selfcheck

@@ -3,7 +3,8 @@
 
 #define LVT_MASKED (1u << 16)
 #define LVT_VECTOR 0xffu
-#define LVT_READ_ONLY 0x5000u /* delivery status, remote IRR: not reserved, so that what was read may be written back */
+#define LVT_READ_ONLY 0x1000u /* delivery status: not reserved, so that what was read may be written back */
+#define LINT_READ_ONLY 0x4000u /* remote IRR */
 #define TIMER_MODE (3u << 17)
 #define TIMER_PERIODIC (1u << 17)
 #define TIMER_DEADLINE (2u << 17)
@@ -162,15 +163,17 @@ static void write_divide(struct lapic *l, uint32_t value, uint64_t now)
 static enum lapic_effect write_lvt(struct lapic *l, uint32_t offset, uint32_t value)
 {
 	const uint32_t changed = value ^ get(l, offset);
-	uint32_t allowed = LVT_VECTOR | LVT_MASKED;
+	uint32_t allowed = LVT_VECTOR | LVT_MASKED, read_only = LVT_READ_ONLY;
 
-	if (offset == LAPIC_LVT_TIMER)
+	if (offset == LAPIC_LVT_TIMER) {
 		allowed |= TIMER_MODE;
-	else if (offset == LAPIC_LVT_LINT0 || offset == LAPIC_LVT_LINT1)
+	} else if (offset == LAPIC_LVT_LINT0 || offset == LAPIC_LVT_LINT1) {
 		allowed |= 0xa700;
-	else if (offset != LAPIC_LVT_ERROR)
+		read_only |= LINT_READ_ONLY;
+	} else if (offset != LAPIC_LVT_ERROR) {
 		allowed |= 0x700;
-	if (l->x2apic && value & ~(allowed | LVT_READ_ONLY))
+	}
+	if (l->x2apic && value & ~(allowed | read_only))
 		return LAPIC_FAULT;
 	if (!(get(l, LAPIC_SVR) & SVR_ENABLE))
 		value |= LVT_MASKED;

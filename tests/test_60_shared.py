@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several partitions on one CPU: windows are kept whatever the neighbours do, and unmodified Linux runs in them, SMP too."""
+import re
+
+import pytest
+
+import image
+
+MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
+
+
+@pytest.mark.time_limit(120)
+@pytest.mark.parametrize("model", ["tigerlake", "corei7_ivy_bridge_3770k"])
+def test_loop_keeps_its_periods_beside_a_spinner(machine, model):
+    """A 1 kHz loop, a guest that causes exits without end, and one that spins with interrupts off, on ONE CPU."""
+    m = image.boot(machine, "shared3", cpu=model)
+    m.wait_for(r"^\[spinner\] ATTACK loop begin", timeout=80, on="e9")
+    line = m.wait_for(r"^\[loop\] RESULT rt periods=(\d+) missed=(\d+)", timeout=100, on="e9")
+    assert (int(line[1]), int(line[2])) == (10000, 0)
+    assert re.search(r"^\[bench\] RESULT bench", m.e9, re.MULTILINE)
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(300)
+def test_linux_loop_and_spinner_on_one_cpu(machine, linux_kernel):
+    """60,000 periods while Debian's kernel boots to its shell and a third guest never gives its time back."""
+    m = image.boot(machine, "scheduled")
+    m.wait_for(r"^\[linux\] linux: init reached", timeout=240, on="e9")
+    m.wait_for(r"^\[loop\] rt: periods 60000 ", timeout=240, on="e9")
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+    assert re.search(r"^\[loop\] RESULT rt periods=10000 missed=0", m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(300)
+@pytest.mark.parametrize("name,cpus", [("smp2", 2), ("smp2on1", 1)])
+def test_linux_with_two_vcpus(machine, linux_kernel, name, cpus):
+    """INIT and SIPI inside the partition: on two dedicated CPUs, and on one that they share with a loop."""
+    m = image.boot(machine, name, cpus=cpus)
+    m.wait_for(r"^\[linux\] linux: init reached", timeout=240, on="e9")
+    m.wait_for(r"^\[linux\] linux: cpus 2", timeout=60, on="e9")
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
