@@ -3,7 +3,7 @@
 
 #define LVT_MASKED (1u << 16)
 #define LVT_VECTOR 0xffu
-#define LVT_READ_ONLY 0x1000u /* delivery status: not reserved, so that what was read may be written back */
+#define LVT_READ_ONLY 0x1000u  /* delivery status: not reserved, so that what was read may be written back */
 #define LINT_READ_ONLY 0x4000u /* remote IRR */
 #define TIMER_MODE (3u << 17)
 #define TIMER_PERIODIC (1u << 17)

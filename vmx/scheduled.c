@@ -459,7 +459,8 @@ static uint64_t plan_unit(void)
 		}
 	for (uint32_t p = 0; p < CONFIG_PARTITIONS; p++)
 		for (uint32_t v = 0; v < config.partitions[p].vcpu_count; v++)
-			unit = gcd(gcd(unit, config.partitions[p].vcpus[v].budget), config.partitions[p].vcpus[v].period);
+			unit = gcd(gcd(unit, config.partitions[p].vcpus[v].budget),
+			           config.partitions[p].vcpus[v].period);
 	return unit ? unit : 1;
 }
 

@@ -541,11 +541,11 @@ void seam_start_scheduled(uint32_t cpu)
 
 	seam_reset(&seam_models[1]);
 	this_cpu->index = cpu;
+	seam.tsc_step = 0;
 	if (seam_run(call_scheduled, &epoch) != END_LAUNCH) {
 		fprintf(stderr, "scheduled_run: %s\n", seam.text);
 		abort();
 	}
-	seam.tsc_step = 0;
 }
 
 static uint32_t slot(uint32_t field)

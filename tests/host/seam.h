@@ -74,7 +74,8 @@ extern const struct seam_model seam_models[];
 /* How a call came back. */
 enum seam_end { END_RETURNED, END_SLEEP, END_LAUNCH, END_RESUME, END_PANIC };
 
-#define SEAM_CPU_SCHEDULED 4u /* of config.cpus, with slots "pair" 0, "pair" 1, "single"; "pair" 2 lives on the next one */
+#define SEAM_CPU_SCHEDULED \
+	4u /* of config.cpus, with slots "pair" 0, "pair" 1, "single"; "pair" 2 lives on the next one */
 #define SEAM_MSR_LOG 64u
 struct seam {
 	struct seam_model model; /* may be changed by a test */
@@ -87,11 +88,11 @@ struct seam {
 	} written[SEAM_MSR_LOG]; /* the last WRMSRs */
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
 	uint32_t attention_count, flush_count, switch_count;
-	uint64_t tsc_step; /* RDTSC takes that long */
+	uint64_t tsc_step;            /* RDTSC takes that long */
 	void (*on_instruction)(void); /* before VMREAD, VMWRITE, VMPTRLD, RDTSC, WRMSR: what comes in between */
 	uint64_t kicked;              /* bit n: CPU n, by NMI */
-	char text[4096];  /* what print() and panic() said */
-	uint8_t out[256]; /* console output of the partition */
+	char text[4096];              /* what print() and panic() said */
+	uint8_t out[256];             /* console output of the partition */
 	uint32_t out_count, room;
 	const char *in;                        /* console input to come, or 0 */
 	int pump_left;                         /* what console_pump() returns */
@@ -110,7 +111,7 @@ struct vcpu *seam_start(const struct seam_model *model, uint16_t index);
 void seam_reset(const struct seam_model *model);
 
 /* CPU `cpu`, which is a scheduled one, with its vCPUs, frames from TSC 1000000 on: on the way into its first guest. The clock
- * stands still from then on. */
+ * stands still but for the test. */
 void seam_start_scheduled(uint32_t cpu);
 
 /* Put a value into a VMCS field as the CPU does on an exit, read-only fields included. */

@@ -106,9 +106,7 @@ static void check(struct vcpu *vcpu, uint32_t self, uint32_t low, uint32_t desti
 		assert_int_equal(got, 0);
 	}
 	assert_int_equal(vcpu->nmi_pending, mode == 4 && want >> self & 1);
-	assert_int_equal(has_event(vcpu), mode == 4          ? want & ~(1u << self) :
-	                                  start && !deassert ? want :
-	                                                       0);
+	assert_int_equal(has_event(vcpu), mode == 4 ? want & ~(1u << self) : start && !deassert ? want : 0);
 	/* Done, or the guest's error: counted and #GP. */
 	if (vcpu->forbidden[ERROR_INTERRUPT] == before)
 		assert_true(seam_skipped());

@@ -559,7 +559,7 @@ static uint64_t any(void)
 
 static void random_step(uint64_t now)
 {
-	static const uint32_t offsets[] = { 0x80, 0x80, 0xb0, 0xb0, 0xf0, 0x280, 0x320, 0x320,
+	static const uint32_t offsets[] = { 0x80,  0x80,  0xb0,  0xb0,  0xf0,  0x280, 0x320, 0x320,
 		                            0x370, 0x380, 0x380, 0x3e0, 0x3f0, 0x300, 0x350, 0 };
 	const uint32_t r = (uint32_t)any(), vector = r >> 8 & 0xff;
 	uint32_t offset, value;
@@ -625,7 +625,8 @@ static void test_random_operations(void **state)
 			random_step(now);
 			check_cache();
 			assert_int_equal(bits_set(LAPIC_TMR), 0);
-			assert_true(l.period == 0 || (l.deadline != LAPIC_NEVER && l.period <= 0xffffffffull * 128 * TICKS));
+			assert_true(l.period == 0 ||
+			            (l.deadline != LAPIC_NEVER && l.period <= 0xffffffffull * 128 * TICKS));
 			taken += before >= 0 && l.pending != before;
 		}
 	}

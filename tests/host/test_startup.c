@@ -71,19 +71,32 @@ static void check_table_9_1(void)
 		uint32_t field;
 		uint64_t value;
 	} row[] = {
-		{ VMCS_GUEST_RFLAGS, 2 },         { VMCS_GUEST_RIP, 0 },
-		{ VMCS_GUEST_RSP, 0 },            { VMCS_GUEST_CR3, 0 },
-		{ VMCS_CTRL_CR0_SHADOW, 0x60000010 }, { VMCS_GUEST_CR0, 0x30 },
-		{ VMCS_CTRL_CR4_SHADOW, 0 },      { VMCS_GUEST_DR7, 0x400 },
-		{ VMCS_GUEST_EFER, 0 },           { VMCS_GUEST_GDTR_BASE, 0 },
-		{ VMCS_GUEST_GDTR_LIMIT, 0xffff }, { VMCS_GUEST_IDTR_BASE, 0 },
-		{ VMCS_GUEST_IDTR_LIMIT, 0xffff }, { VMCS_GUEST_LDTR_SELECTOR, 0 },
-		{ VMCS_GUEST_LDTR_BASE, 0 },      { VMCS_GUEST_LDTR_LIMIT, 0xffff },
-		{ VMCS_GUEST_LDTR_ACCESS, 0x82 }, { VMCS_GUEST_TR_SELECTOR, 0 },
-		{ VMCS_GUEST_TR_BASE, 0 },        { VMCS_GUEST_TR_LIMIT, 0xffff },
-		{ VMCS_GUEST_TR_ACCESS, 0x8b },   { VMCS_GUEST_CS_ACCESS, 0x9b },
-		{ VMCS_GUEST_CS_LIMIT, 0xffff },  { VMCS_GUEST_INTERRUPTIBILITY, 0 },
-		{ VMCS_GUEST_PENDING_DEBUG, 0 },  { VMCS_CTRL_ENTRY_INTERRUPTION_INFO, 0 },
+		{ VMCS_GUEST_RFLAGS, 2 },
+		{ VMCS_GUEST_RIP, 0 },
+		{ VMCS_GUEST_RSP, 0 },
+		{ VMCS_GUEST_CR3, 0 },
+		{ VMCS_CTRL_CR0_SHADOW, 0x60000010 },
+		{ VMCS_GUEST_CR0, 0x30 },
+		{ VMCS_CTRL_CR4_SHADOW, 0 },
+		{ VMCS_GUEST_DR7, 0x400 },
+		{ VMCS_GUEST_EFER, 0 },
+		{ VMCS_GUEST_GDTR_BASE, 0 },
+		{ VMCS_GUEST_GDTR_LIMIT, 0xffff },
+		{ VMCS_GUEST_IDTR_BASE, 0 },
+		{ VMCS_GUEST_IDTR_LIMIT, 0xffff },
+		{ VMCS_GUEST_LDTR_SELECTOR, 0 },
+		{ VMCS_GUEST_LDTR_BASE, 0 },
+		{ VMCS_GUEST_LDTR_LIMIT, 0xffff },
+		{ VMCS_GUEST_LDTR_ACCESS, 0x82 },
+		{ VMCS_GUEST_TR_SELECTOR, 0 },
+		{ VMCS_GUEST_TR_BASE, 0 },
+		{ VMCS_GUEST_TR_LIMIT, 0xffff },
+		{ VMCS_GUEST_TR_ACCESS, 0x8b },
+		{ VMCS_GUEST_CS_ACCESS, 0x9b },
+		{ VMCS_GUEST_CS_LIMIT, 0xffff },
+		{ VMCS_GUEST_INTERRUPTIBILITY, 0 },
+		{ VMCS_GUEST_PENDING_DEBUG, 0 },
+		{ VMCS_CTRL_ENTRY_INTERRUPTION_INFO, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -229,10 +242,8 @@ static void test_the_exits_that_take_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_state_after_init),
-		cmocka_unit_test(test_init_while_it_runs),
-		cmocka_unit_test(test_which_sipi_counts),
-		cmocka_unit_test(test_nmi),
+		cmocka_unit_test(test_state_after_init),           cmocka_unit_test(test_init_while_it_runs),
+		cmocka_unit_test(test_which_sipi_counts),          cmocka_unit_test(test_nmi),
 		cmocka_unit_test(test_the_exits_that_take_events),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
