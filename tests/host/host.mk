@@ -10,6 +10,7 @@ HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/ho
 	tests/auditor/good.c
 HOST_consolemux := core/consolemux.c
 HOST_lapic := vmx/lapic.c
+HOST_lapic_timer := vmx/lapic.c
 HOST_pagetable := ept/pagetable.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
@@ -17,7 +18,7 @@ HOST_validate := config/validate.c config/validate_time.c
 HOST_validate_time := config/validate_time.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
-SEAM_TESTS := cpuid event hypercall icr io msr registers scheduled startup uart vcpu
+SEAM_TESTS := cpuid event hypercall icr io msr registers scheduled scheduled_core startup uart vcpu
 
 HOST_BUILD := build/host
 HOST_CC := gcc
@@ -26,7 +27,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c hypercall/hypercall.c tests/host/seam.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c hypercall/hypercall.c tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program

@@ -100,48 +100,6 @@ void vmx_resume(struct vcpu *vcpu)
 	end(END_RESUME);
 }
 
-void vmx_exit_entry_scheduled(void)
-{
-	abort();
-}
-
-/* What vmx/switch.c and vmx/flush.c do to a real CPU's registers and buffers. */
-int switch_msr_slot(uint32_t msr)
-{
-	return msr >= 0xc0000081 && msr <= 0xc0000084 ? (int)(msr - 0xc0000081) :
-	       msr == MSR_TSC_AUX                     ? 4 :
-	       msr == MSR_IA32_XSS                    ? 5 :
-	                                                -1;
-}
-
-void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all)
-{
-	(void)xcr0_all;
-	if (from == to)
-		abort();
-	seam.switch_count++;
-}
-
-void switch_state_init(struct scheduled_vcpu *v)
-{
-	memset(v->msr, 0, sizeof v->msr);
-}
-
-void switch_state_first(void)
-{
-}
-
-void flush_init(void)
-{
-}
-
-void flush_for_next_partition(uint8_t what)
-{
-	if (what != config.flush)
-		abort();
-	seam.flush_count++;
-}
-
 /* The consoles. */
 int console_put(uint16_t partition, uint8_t byte)
 {
@@ -221,80 +179,16 @@ void __wrap_vmwrite(uint32_t field, uint64_t value)
 	__real_vmwrite(field, value);
 }
 
-struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	const struct seam_model *m = &seam.model;
-	const struct vmx_caps *caps = &m->caps;
-	const uint32_t size = seam.xcr0 & 4 ? 0x340 : 0x240;
-
-	switch (leaf) {
-	case 0:
-		return (struct cpuid_regs){ { m->max_leaf, 0x756e6547, 0x6c65746e, 0x49656e69 } };
-	case 1:
-		return (struct cpuid_regs){ { 0x306a9, 0x77000800, m->c1_ecx, m->c1_edx } };
-	case 7:
-		return (struct cpuid_regs){ { 0, m->c7_ebx, m->c7_ecx, m->c7_edx } };
-	case 0xd:
-		if (subleaf == 0)
-			return (struct cpuid_regs){ { m->cd_xcr0, size, 0xa80, 0 } };
-		if (subleaf == 1)
-			return (struct cpuid_regs){ { m->cd1_eax, m->cd1_eax & 8 ? size : 0, m->cd1_eax & 8 ? 0x100 : 0,
-				                      0 } };
-		break;
-	case 0x80000000:
-		return (struct cpuid_regs){ { 0x80000008, 0, 0, 0 } };
-	case 0x80000001:
-		return (struct cpuid_regs){ { 0, 0, m->ext_ecx, m->ext_edx } };
-	case 0x80000007:
-		return (struct cpuid_regs){ { 0, 0, 0, 0x100 } };
-	case 0x80000008:
-		return (struct cpuid_regs){ { caps->linear_bits << 8 | caps->physical_bits, 0, 0, 0 } };
-	default:
-		break;
-	}
-	/* All the others are full, so that what is hidden must be hidden by the table. */
-	return (struct cpuid_regs){ { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff } };
-}
-
 static void fault(const char *what, uint64_t detail)
 {
 	panic("#GP in root mode: %s %lx", what, detail);
-}
-
-static int capability_msr(uint32_t msr, uint64_t *value)
-{
-	const struct vmx_caps *c = &seam.model.caps;
-	const struct {
-		uint32_t msr;
-		uint64_t value;
-	} all[] = {
-		{ MSR_IA32_VMX_BASIC, c->basic },
-		{ MSR_IA32_VMX_TRUE_PINBASED_CTLS, c->pin },
-		{ MSR_IA32_VMX_TRUE_PROCBASED_CTLS, c->proc },
-		{ MSR_IA32_VMX_PROCBASED_CTLS2, c->proc2 },
-		{ MSR_IA32_VMX_TRUE_EXIT_CTLS, c->exit },
-		{ MSR_IA32_VMX_TRUE_ENTRY_CTLS, c->entry },
-		{ MSR_IA32_VMX_MISC, c->misc },
-		{ MSR_IA32_VMX_CR0_FIXED0, c->cr0_fixed0 },
-		{ MSR_IA32_VMX_CR0_FIXED1, c->cr0_fixed1 },
-		{ MSR_IA32_VMX_CR4_FIXED0, c->cr4_fixed0 },
-		{ MSR_IA32_VMX_CR4_FIXED1, c->cr4_fixed1 },
-		{ MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid },
-	};
-
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-		if (all[i].msr == msr) {
-			*value = all[i].value;
-			return seam.model.c1_ecx >> 5 & 1;
-		}
-	return 0;
 }
 
 uint64_t rdmsr(uint32_t msr)
 {
 	uint64_t value = 0;
 
-	if (capability_msr(msr, &value))
+	if (seam_capability_msr(msr, &value))
 		return value;
 	switch (msr) {
 	case MSR_IA32_FEATURE_CONTROL:
@@ -424,27 +318,11 @@ int vmclear(uint64_t phys)
 	return (phys & 0xfff) != 0;
 }
 
-/* Which of the scheduled CPU's VMCSs is at `phys`? */
-static int load_scheduled(uint64_t phys)
-{
-	const struct vcpu *vcpu = &this_cpu->scheduled.idle;
-	uint32_t i = CONFIG_VCPUS_PER_CPU;
-
-	if (phys != cpu_phys(vcpu->vmcs))
-		for (i = 0; i < CONFIG_VCPUS_PER_CPU && phys != cpu_phys(this_cpu->vcpu[i].vmcs);)
-			i++;
-	if (i < CONFIG_VCPUS_PER_CPU)
-		vcpu = &this_cpu->vcpu[i];
-	vmcs_current = &seam.scheduled_vmcs[i];
-	return phys != cpu_phys(vcpu->vmcs) ||
-	       *(const uint32_t *)vcpu->vmcs != (seam.model.caps.basic & VMX_BASIC_REVISION);
-}
-
 int vmptrld(uint64_t phys)
 {
 	before_instruction();
 	if (cpu_is_scheduled(this_cpu->index))
-		return load_scheduled(phys);
+		return seam_load_scheduled(phys);
 	return phys != cpu_phys(this_cpu->vcpu[0].vmcs) ||
 	       *(const uint32_t *)this_cpu->vcpu[0].vmcs != (seam.model.caps.basic & VMX_BASIC_REVISION);
 }
@@ -528,24 +406,6 @@ struct vcpu *seam_start(const struct seam_model *model, uint16_t index)
 	vcpu_init_io_bitmap(vcpu);
 	this_cpu->running = vcpu;
 	return vcpu;
-}
-
-static void call_scheduled(void *epoch)
-{
-	scheduled_run(*(uint64_t *)epoch);
-}
-
-void seam_start_scheduled(uint32_t cpu)
-{
-	uint64_t epoch = 1000000;
-
-	seam_reset(&seam_models[1]);
-	this_cpu->index = cpu;
-	seam.tsc_step = 0;
-	if (seam_run(call_scheduled, &epoch) != END_LAUNCH) {
-		fprintf(stderr, "scheduled_run: %s\n", seam.text);
-		abort();
-	}
 }
 
 static uint32_t slot(uint32_t field)

@@ -107,6 +107,12 @@ extern const struct config_port seam_ports[6];
 /* A machine of that model, vCPU `index` of partition `many` set up on it; seam_ports are its ports. */
 struct vcpu *seam_start(const struct seam_model *model, uint16_t index);
 
+/* Is it one of the VMX capability MSRs, on the model? */
+int seam_capability_msr(uint32_t msr, uint64_t *value);
+
+/* VMPTRLD on a scheduled CPU. */
+int seam_load_scheduled(uint64_t phys);
+
 /* The same without vcpu_init(). */
 void seam_reset(const struct seam_model *model);
 

@@ -61,3 +61,67 @@ const struct seam_model seam_models[SEAM_MODELS] = {
 		.arch_capabilities = 0x6b,
 	},
 };
+
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	const struct seam_model *m = &seam.model;
+	const struct vmx_caps *caps = &m->caps;
+	const uint32_t size = seam.xcr0 & 4 ? 0x340 : 0x240;
+
+	switch (leaf) {
+	case 0:
+		return (struct cpuid_regs){ { m->max_leaf, 0x756e6547, 0x6c65746e, 0x49656e69 } };
+	case 1:
+		return (struct cpuid_regs){ { 0x306a9, 0x77000800, m->c1_ecx, m->c1_edx } };
+	case 7:
+		return (struct cpuid_regs){ { 0, m->c7_ebx, m->c7_ecx, m->c7_edx } };
+	case 0xd:
+		if (subleaf == 0)
+			return (struct cpuid_regs){ { m->cd_xcr0, size, 0xa80, 0 } };
+		if (subleaf == 1)
+			return (struct cpuid_regs){ { m->cd1_eax, m->cd1_eax & 8 ? size : 0, m->cd1_eax & 8 ? 0x100 : 0,
+				                      0 } };
+		break;
+	case 0x80000000:
+		return (struct cpuid_regs){ { 0x80000008, 0, 0, 0 } };
+	case 0x80000001:
+		return (struct cpuid_regs){ { 0, 0, m->ext_ecx, m->ext_edx } };
+	case 0x80000007:
+		return (struct cpuid_regs){ { 0, 0, 0, 0x100 } };
+	case 0x80000008:
+		return (struct cpuid_regs){ { caps->linear_bits << 8 | caps->physical_bits, 0, 0, 0 } };
+	default:
+		break;
+	}
+	/* All the others are full, so that what is hidden must be hidden by the table. */
+	return (struct cpuid_regs){ { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff } };
+}
+
+int seam_capability_msr(uint32_t msr, uint64_t *value)
+{
+	const struct vmx_caps *c = &seam.model.caps;
+	const struct {
+		uint32_t msr;
+		uint64_t value;
+	} all[] = {
+		{ MSR_IA32_VMX_BASIC, c->basic },
+		{ MSR_IA32_VMX_TRUE_PINBASED_CTLS, c->pin },
+		{ MSR_IA32_VMX_TRUE_PROCBASED_CTLS, c->proc },
+		{ MSR_IA32_VMX_PROCBASED_CTLS2, c->proc2 },
+		{ MSR_IA32_VMX_TRUE_EXIT_CTLS, c->exit },
+		{ MSR_IA32_VMX_TRUE_ENTRY_CTLS, c->entry },
+		{ MSR_IA32_VMX_MISC, c->misc },
+		{ MSR_IA32_VMX_CR0_FIXED0, c->cr0_fixed0 },
+		{ MSR_IA32_VMX_CR0_FIXED1, c->cr0_fixed1 },
+		{ MSR_IA32_VMX_CR4_FIXED0, c->cr4_fixed0 },
+		{ MSR_IA32_VMX_CR4_FIXED1, c->cr4_fixed1 },
+		{ MSR_IA32_VMX_EPT_VPID_CAP, c->ept_vpid },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (all[i].msr == msr) {
+			*value = all[i].value;
+			return seam.model.c1_ecx >> 5 & 1;
+		}
+	return 0;
+}
