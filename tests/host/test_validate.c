@@ -259,7 +259,7 @@ static void good(struct table *t)
 	X(hidden_set, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].set[3] |= 1u << 12)                               \
 	X(msr_backwards, RULE_MSR, 0, 0, NONE, t->msrs[0][0].last = 0xf)                                              \
 	X(msr_unsorted, RULE_MSR, 0, 1, 0, t->msrs[0][1].first = t->msrs[0][1].last = 0x9)                            \
-	X(msr_overlap, RULE_MSR, 0, 3, 2, t->msrs[0][2] = (struct config_msr){ .first = 0x1000, .last = 0xc0000080 }; \
+	X(msr_overlap, RULE_MSR, 0, 3, 2, t->msrs[0][2] = (struct config_msr){ .first = 0xc000007f, .last = 0xc0000080 }; \
 	  t->msrs[0][1].last = 0x1a0)                                                                                 \
 	X(msr_kind, RULE_MSR, 0, 0, NONE, t->msrs[0][0].read = MSR_KIND_COUNT)                                        \
 	X(msr_kind_write, RULE_MSR, 0, 0, NONE, t->msrs[0][0].write = MSR_KIND_COUNT)                                 \
