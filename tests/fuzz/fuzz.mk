@@ -6,12 +6,14 @@
 
 FUZZ_acpi := core/acpi.c
 FUZZ_consolemux := core/consolemux.c
-FUZZ_config := config/validate.c $(SEAM)/config.c
+FUZZ_config := config/validate.c config/validate_time.c $(SEAM)/config.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
 
 FUZZ_TARGETS := acpi config consolemux exit
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h config/*.h boot/handoff.h)
+# fuzz_exit writes through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.
+FUZZ_exit_LDFLAGS := -Wl,--wrap=vmread,--wrap=vmwrite
 FUZZ_CFLAGS := -include $(SEAM)/config_sizes.h -include tests/host/seam.h
 FUZZ_SHORT := 2 # seconds a target in the host tests
 SECONDS ?= 60
@@ -21,11 +23,11 @@ define FUZZ_PROGRAM
 $(FUZZ_BUILD)/random_$(1): tests/fuzz/fuzz_$(1).c $(HOST_BUILD)/tests/fuzz/random.o $(FUZZ_$(1)) $(SEAM)/config.c $(FUZZ_HEADERS)
 	@mkdir -p $$(@D)
 	$$(HOST_CC) $$(HOST_CFLAGS) $(FUZZ_CFLAGS) tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) \
-		$(HOST_BUILD)/tests/fuzz/random.o -o $$@
+		$(HOST_BUILD)/tests/fuzz/random.o $(FUZZ_$(1)_LDFLAGS) -o $$@
 $(FUZZ_BUILD)/guided_$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(SEAM)/config.c $(FUZZ_HEADERS)
 	@mkdir -p $$(@D)
 	clang -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $(FUZZ_CFLAGS) tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) -o $$@
+		-fno-sanitize-recover=all $(FUZZ_CFLAGS) tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(FUZZ_$(1)_LDFLAGS) -o $$@
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call FUZZ_PROGRAM,$(t))))
 

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #define MAX 48u
+#define SLOTS 8u
 
 /* A copy of everything the tables point to, so that each field can be written. */
 static struct {
 	struct config config;
 	struct config_cpu cpus[MAX];
+	struct config_slot slots[MAX][SLOTS];
 	struct config_memory memories[MAX];
 	struct config_partition partitions[CONFIG_PARTITIONS];
 	struct {
@@ -36,6 +38,10 @@ static void copy_tables(void)
 	COPY(t.cpus, config.cpus, config.cpu_count);
 	COPY(t.memories, config.memories, config.memory_count);
 	COPY(t.partitions, config.partitions, config.partition_count);
+	for (uint32_t i = 0; i < config.cpu_count; i++) {
+		COPY(t.slots[i], config.cpus[i].slots, config.cpus[i].slot_count);
+		t.cpus[i].slots = t.slots[i];
+	}
 	t.config.cpus = t.cpus;
 	t.config.memories = t.memories;
 	t.config.partitions = t.partitions;
@@ -92,7 +98,10 @@ static void change(struct fuzz_input *in)
 	/* Everything but pointers; the memories' names are pointers. */
 	switch (fuzz_byte(in) % 12) {
 	case 0:
-		((uint8_t *)t.cpus)[fuzz_number(in) % sizeof t.cpus] = fuzz_byte(in);
+		if (fuzz_byte(in) & 1)
+			((uint8_t *)t.slots)[fuzz_number(in) % sizeof t.slots] = fuzz_byte(in);
+		else
+			t.cpus[fuzz_byte(in) % config.cpu_count].slot_count = fuzz_byte(in) % SLOTS;
 		break;
 	case 1:
 		t.memories[fuzz_byte(in) % 3].size = fuzz_number(in);
@@ -169,10 +178,13 @@ static void check_cpus(void)
 
 	for (uint32_t i = 0; i < CONFIG_PARTITIONS; i++)
 		for (uint32_t j = 0; j < t.partitions[i].vcpu_count; j++) {
-			const uint32_t cpu = t.of[i].vcpus[j].cpu;
+			const struct config_vcpu *v = &t.of[i].vcpus[j];
+			const struct config_cpu *cpu = &t.cpus[v->cpu];
 
-			fuzz_require(cpu < t.config.cpu_count && !seen[cpu]++, "a CPU has one owner");
-			fuzz_require(t.cpus[cpu].partition == i && t.cpus[cpu].vcpu == j,
+			fuzz_require(v->cpu < t.config.cpu_count && (!seen[v->cpu]++ || cpu->scheduled),
+			             "a dedicated CPU has one owner");
+			fuzz_require(v->slot < cpu->slot_count && cpu->slots[v->slot].partition == i &&
+			                     cpu->slots[v->slot].vcpu == j,
 			             "both tables name the same one");
 		}
 }
