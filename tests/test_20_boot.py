@@ -20,7 +20,7 @@ CPUS = ["tigerlake", "corei7_ivy_bridge_3770k", "corei7_skylake_x"]
 def hello(machine, **options):
     """Boots the configuration hello to its end and gives what was written."""
     m = image.boot(machine, "hello", **options)
-    m.wait_for(r"^\[hello\] RESULT hello", timeout=60, on="e9")
+    m.wait_for(r"^\[hello\] RESULT hello.*\n", timeout=60, on="e9")
     m.wait_for(HELLO_DONE, timeout=20, on="e9")
     m.kill()
     return m.e9
