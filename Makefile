@@ -73,7 +73,7 @@ CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
-CORE_C := $(filter-out vmx/scheduled.c vmx/switch.c vmx/flush.c vmx/lapic.c core/posted.c,$(CORE_C))
+CORE_C := $(filter-out vmx/scheduled.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c core/posted.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm,$(CORE_ASM))
 endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o

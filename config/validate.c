@@ -20,7 +20,7 @@
 
 #define ADDRESS_LIMIT (1ull << 46)
 #define MSR_RANGE_MAX 0x2000u /* numbers in an entry: the core walks over them; a bitmap has as many */
-#define GDT_LIMIT_MIN 31u /* null, unused, 10h code, 18h data */
+#define GDT_LIMIT_MIN 31u     /* null, unused, 10h code, 18h data */
 
 static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition, unsigned index,
                                  unsigned other)

@@ -181,6 +181,8 @@ static uint64_t least_supply(const struct config_frame *f, unsigned partition, u
 	uint64_t least = UINT64_MAX;
 	unsigned i = 0;
 
+	if (span == 0) /* neither is: both were checked */
+		return 0;
 	for (uint32_t begin = 0; begin < f->length; begin += span) {
 		uint32_t end = begin + span;
 		uint64_t sum = 0;

@@ -55,6 +55,32 @@ static void set_control_registers(void)
 		xsetbv0(1); /* x87 only, as after reset: the firmware's choice is not the guest's */
 }
 
+/*
+ * State that a guest could read and no VMCS field holds is as after RESET: what the firmware left there is nobody's business. With
+ * an XSAVE header of zeros XRSTOR gives every component its initial state; MXCSR comes from the area (SDM Vol. 1, 13.6).
+ */
+static void clear_guest_state(void)
+{
+	static const uint32_t msr[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+		                        0xc0000102 }; /* STAR to FMASK, GS */
+	static const struct {
+		uint32_t word[144]; /* legacy area and header */
+	} area __attribute__((aligned(64))) = { .word = { [6] = 0x1f80 } };
+	const struct cpuid_regs d = cpuid(0xd, 0);
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(msr); i++)
+		wrmsr(msr[i], 0);
+	if (cpuid(0x80000001, 0).r[3] >> 27 & 1)
+		wrmsr(0xc0000103, 0); /* TSC_AUX */
+	__asm__ volatile("mov %0, %%db0; mov %0, %%db1; mov %0, %%db2; mov %0, %%db3; mov %0, %%cr2" : : "r"(0ull));
+	write_dr6(0xffff0ff0);
+	if (!(read_cr4() & CR4_OSXSAVE))
+		return;
+	xsetbv0((uint64_t)d.r[3] << 32 | d.r[0]);
+	__asm__ volatile("xrstor64 %0" : : "m"(area), "a"(~0u), "d"(~0u));
+	xsetbv0(1);
+}
+
 /* Which local vector table entries exist: the version register's highest index (SDM Vol. 3A, 11.4.8). */
 void cpu_quiet_apic(void)
 {
@@ -119,6 +145,7 @@ void cpu_init(uint32_t index)
 	                PERCPU_DATA_OFFSET;
 	load_descriptor_tables();
 	set_control_registers();
+	clear_guest_state();
 	enable_x2apic();
 }
 

@@ -13,15 +13,8 @@
 #include "startup.h"
 #include "vmx.h"
 
-#define SLACK_TURN_US 1000u
-#define SLACK_MIN_US 5u
-#define SWITCH_MARGIN_US 100u
-#define SWITCH_TICKS 350u /* S: from the decision to the owner's first instruction; the guard holds room for it */
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_LAST 0x8ffu
-
-/* The schedule in force, for all CPUs. */
-static struct sched_mode schedule_mode;
 
 #define mine (&this_cpu->scheduled)
 
@@ -33,6 +26,13 @@ static uint16_t slot_of(const struct vcpu *vcpu)
 static struct scheduled_vcpu *beside(const struct vcpu *vcpu)
 {
 	return vcpu == &mine->idle ? 0 : &mine->vcpu[slot_of(vcpu)];
+}
+
+/* The same where it cannot be the idle vCPU: that one executes nothing, and so causes no such exit. */
+static struct scheduled_vcpu *guest(const struct vcpu *vcpu)
+{
+	ASSERT(vcpu != &mine->idle);
+	return &mine->vcpu[slot_of(vcpu)];
 }
 
 /* ---- interrupts into the guest ---- */
@@ -217,7 +217,7 @@ _Noreturn static void enter(void)
 /* x2APIC registers and the deadline. Returns 0 if the MSR is none of them. */
 static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
 {
-	struct lapic *l = &beside(vcpu)->lapic;
+	struct lapic *l = &guest(vcpu)->lapic;
 	uint32_t low = 0, high = 0;
 	uint64_t deadline;
 
@@ -261,7 +261,7 @@ static int msr_takes(struct vcpu *vcpu, uint32_t msr, uint32_t high, uint32_t lo
 
 static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 {
-	struct scheduled_vcpu *v = beside(vcpu);
+	struct scheduled_vcpu *v = guest(vcpu);
 	const uint32_t low = (uint32_t)vcpu->regs[REG_RAX], high = (uint32_t)vcpu->regs[REG_RDX];
 	int slot;
 
@@ -293,7 +293,7 @@ static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 /* Wait for an interrupt: those that are pending end it at once, whatever IF says (as in hardware, IF = 0 waits for an NMI). */
 static void halt_vcpu(struct vcpu *vcpu)
 {
-	struct scheduled_vcpu *v = beside(vcpu);
+	struct scheduled_vcpu *v = guest(vcpu);
 	const uint64_t interrupts = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
 	skip_instruction();
@@ -312,7 +312,7 @@ static int access_cr8(struct vcpu *vcpu)
 {
 	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 	const uint32_t reg = qualification >> 8 & 0xf;
-	struct lapic *l = &beside(vcpu)->lapic;
+	struct lapic *l = &guest(vcpu)->lapic;
 	uint64_t value;
 
 	if ((qualification & 0xf) != 8)
@@ -404,12 +404,12 @@ void scheduled_stop(struct vcpu *vcpu)
 
 void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-	beside(vcpu)->msr[switch_msr_slot(msr)] = value;
+	guest(vcpu)->msr[switch_msr_slot(msr)] = value;
 }
 
 void scheduled_reset_apic(struct vcpu *vcpu)
 {
-	struct scheduled_vcpu *v = beside(vcpu);
+	struct scheduled_vcpu *v = guest(vcpu);
 
 	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
 	v->halted = NOT_HALTED;
@@ -430,108 +430,6 @@ void scheduled_nmi(void)
 
 /* ---- start ---- */
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-	for (uint32_t i = 0; b && i < 64; i++) { /* Euclid needs at most 46 steps for 32-bit numbers */
-		const uint64_t r = a % b;
-
-		a = b;
-		b = r;
-	}
-	return a;
-}
-
-/*
- * The greatest span, in microseconds, of which all times of the plan are multiples. Only it is converted to ticks, and so
- * rounded: periods and frames that fit together in the plan do so in ticks, for ever.
- */
-static uint64_t plan_unit(void)
-{
-	uint64_t unit = 0;
-
-	for (uint32_t n = 0; n < CONFIG_SCHEDULES; n++)
-		for (uint32_t c = 0; c < CONFIG_CPUS; c++) {
-			const struct config_frame *f = &config.schedules[n].frames[c];
-
-			unit = gcd(unit, f->length);
-			for (uint32_t w = 0; w < f->window_count; w++)
-				unit = gcd(gcd(unit, f->windows[w].start), f->windows[w].length);
-		}
-	for (uint32_t p = 0; p < CONFIG_PARTITIONS; p++)
-		for (uint32_t v = 0; v < config.partitions[p].vcpu_count; v++)
-			unit = gcd(gcd(unit, config.partitions[p].vcpus[v].budget),
-			           config.partitions[p].vcpus[v].period);
-	return unit ? unit : 1;
-}
-
-static uint64_t to_ticks(uint64_t us)
-{
-	const uint64_t unit = plan_unit();
-
-	return us / unit * (unit * tsc_khz / 1000) + us % unit * tsc_khz / 1000;
-}
-
-static uint64_t longest_frame(void)
-{
-	uint64_t longest = 0;
-
-	for (uint32_t n = 0; n < CONFIG_SCHEDULES; n++)
-		for (uint32_t c = 0; c < CONFIG_CPUS; c++)
-			if (config.schedules[n].frames[c].length > longest)
-				longest = config.schedules[n].frames[c].length;
-	return longest;
-}
-
-/* The slots of a partition stand side by side (config_validate()): first and end of them. */
-static void owner_slots(const struct config_cpu *cpu, uint16_t partition, struct sched_window *window)
-{
-	uint16_t first = 0;
-
-	while (first < cpu->slot_count && cpu->slots[first].partition != partition)
-		first++;
-	window->first = window->end = first;
-	while (window->end < cpu->slot_count && cpu->slots[window->end].partition == partition)
-		window->end++;
-}
-
-static void init_frame(const struct config_cpu *cpu, const struct config_frame *from, struct sched_window *windows,
-                       struct sched_frame *frame)
-{
-	for (uint16_t w = 0; w < from->window_count; w++) {
-		windows[w] = (struct sched_window){ .start = to_ticks(from->windows[w].start),
-			                            .length = to_ticks(from->windows[w].length) + SWITCH_TICKS };
-		owner_slots(cpu, from->windows[w].partition, &windows[w]);
-	}
-	windows[from->window_count] = (struct sched_window){ .start = to_ticks(from->length) };
-	*frame = (struct sched_frame){ .windows = windows, .window_count = from->window_count };
-}
-
-static void init_sched(uint64_t epoch)
-{
-	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
-
-	for (uint16_t i = 0; i < cpu->slot_count; i++) {
-		const struct config_vcpu *c = &config.partitions[cpu->slots[i].partition].vcpus[cpu->slots[i].vcpu];
-
-		mine->configs[i] = (struct sched_entity_config){ .budget = to_ticks(c->budget),
-			                                         .period = to_ticks(c->period),
-			                                         .slack = c->background ? SCHED_BACKGROUND : 0 };
-	}
-	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++)
-		init_frame(cpu, &config.schedules[n].frames[this_cpu->index], mine->windows[n], &mine->frames[n]);
-	mine->sched.frames = mine->frames;
-	mine->sched.configs = mine->configs;
-	mine->sched.entities = mine->entities;
-	schedule_mode.count = CONFIG_SCHEDULES; /* the same words from each CPU */
-	schedule_mode.margin = to_ticks(SWITCH_MARGIN_US);
-	schedule_mode.settle = to_ticks(longest_frame() + config.guard + SWITCH_MARGIN_US);
-	mine->sched.mode = &schedule_mode;
-	mine->sched.slack_turn = to_ticks(SLACK_TURN_US);
-	mine->sched.slack_min = to_ticks(SLACK_MIN_US);
-	mine->sched.entity_count = cpu->slot_count;
-	sched_init(&mine->sched, epoch, rdtsc());
-}
-
 void scheduled_run(uint64_t epoch)
 {
 	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
@@ -543,7 +441,7 @@ void scheduled_run(uint64_t epoch)
 	mine->loaded = &mine->vcpu[0];
 	wrmsr(MSR_X2APIC_SVR, 0x1ff);
 	flush_init();
-	init_sched(epoch);
+	timeplan_init(epoch);
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		struct vcpu *vcpu = &this_cpu->vcpu[i];
 

@@ -55,6 +55,9 @@ struct scheduled_cpu {
 /* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */
 void vmx_exit_scheduled(struct vcpu *vcpu);
 
+/* Set up this CPU's scheduler from the configuration (vmx/timeplan.c). `epoch` as for scheduled_run(). */
+void timeplan_init(uint64_t epoch);
+
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);

@@ -4,6 +4,7 @@
  * mode, nothing written outside the vCPU, the host's part of the VMCS as it was, only own CPUs interrupted; and if the guest
  * could be entered before the exit, it can be after it.
  */
+#include "vmx/startup.h"
 #include "core/core.h"
 #include "tests/fuzz/fuzz.h"
 #include <string.h>
@@ -208,7 +209,7 @@ static int one(struct fuzz_input *in, struct vcpu *vcpu)
 	const uint32_t reason = pick_reason(in);
 	char detail[200];
 	enum seam_end end;
-	int could_enter;
+	int could_enter, reset;
 
 	guest_state(in);
 	set_exit(in, vcpu, reason);
@@ -224,10 +225,13 @@ static int one(struct fuzz_input *in, struct vcpu *vcpu)
 	seam_set(VMCS_EXIT_QUALIFICATION, qualification(in, reason));
 	before = seam.vmcs;
 	cpu_before = *this_cpu;
+	reset = startup_left(vcpu);
 	end = seam_exit(vcpu, reason, seam_get(VMCS_EXIT_QUALIFICATION));
 	if (end == END_PANIC)
 		fprintf(stderr, "exit reason %u: %s\n", reason, seam.text);
 	fuzz_require(end == END_RETURNED || end == END_SLEEP, "the core does not panic");
+	if (reset && !startup_left(vcpu)) /* an INIT or SIPI that the guest has sent itself: all of its state is new */
+		return 0;
 	check_writes(vcpu);
 	if (end == END_SLEEP)
 		return 0;
@@ -244,7 +248,14 @@ static int one(struct fuzz_input *in, struct vcpu *vcpu)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	struct vcpu *vcpu = seam_start(&seam_models[fuzz_byte(&in) % SEAM_MODELS], fuzz_byte(&in) % 3);
+	const struct seam_model *model = &seam_models[fuzz_byte(&in) % SEAM_MODELS];
+	const uint8_t which = fuzz_byte(&in) % 3;
+	struct vcpu *vcpu = seam_start(model, which);
+
+	if (startup_left(vcpu)) { /* from the last input */
+		startup_take(vcpu);
+		vcpu = seam_start(model, which);
+	}
 
 	seam.partition.flags = fuzz_byte(&in) & 1 ? PARTITION_CPL3_HYPERCALLS : 0;
 	for (uint32_t i = 0; i < EXITS && in.left > 0; i++)

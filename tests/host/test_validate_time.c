@@ -179,7 +179,7 @@ static bool rate_met(const struct table *t, uint32_t period)
 			if (t->windows[i].partition == 1 && at + t->windows[i].start < TICKS_MAX)
 				starts[at + t->windows[i].start] = true;
 	for (uint32_t at = 0; at + period <= TICKS_MAX; at += period)
-		if (memchr(starts + at, true, period) == NULL)
+		if (memchr(starts + at, 1, period) == NULL)
 			return false;
 	return true;
 }

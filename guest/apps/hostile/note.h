@@ -13,9 +13,7 @@
 
 #define NOTE_NAME 16u
 #define WATCH_BEGIN_MS 900u /* after the loader's first instruction */
-#ifndef ATTACK_BEGIN_MS
 #define ATTACK_BEGIN_MS 1200u
-#endif
 
 struct note {
 	uint64_t number; /* of the attack, from 1; written last */
