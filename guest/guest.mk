@@ -30,7 +30,7 @@ GUEST_DEFINES_rtspin := -DRT_BENCH=1 -DRT_SPIN=1
 GUEST_SOURCE_rtload := rt
 GUEST_DEFINES_rtload := -DRT_BENCH=1 -DRT_DELAY_MS=90000u
 GUEST_SOURCE_hostile_late := hostile
-GUEST_DEFINES_hostile_late := -DATTACK_BEGIN_MS=90000u
+GUEST_DEFINES_hostile_late := -DHOSTILE_KEY=1
 $(foreach k,$(GUEST_FATAL_KINDS),$(eval GUEST_SOURCE_hostile_$k := fatal) \
 	$(eval GUEST_DEFINES_hostile_$k := -DFATAL_KIND=$k))
 

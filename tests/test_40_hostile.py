@@ -320,6 +320,7 @@ def test_linux_goes_on_answering(machine, linux_kernel):
         m.send(f'echo "<<{number}:$({expression})>>"\r')
         return m.wait_for(rf"^\[linux\] <<{number}:(.*)>>", timeout=60, on="e9", since=since)[1]
 
+    m.send("\x1dg\x1d")     # Ctrl-] gives the keyboard to the attacker, and back
     m.wait_for(r"^\[hostile\] ATTACK memory begin", timeout=60, on="e9")
     answers = during = 0
     while "RESULT hostile" not in m.e9:

@@ -67,12 +67,13 @@ void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
 	const uint32_t mode = ICR_MODE(icr);
 	/* INIT with level 0 is the de-assert of old: nothing to do (SDM Vol. 3A, 11.6.1). SMI and ExtINT are not a guest's to send. */
 	const int deassert = mode == ICR_MODE_INIT && !(icr & ICR_ASSERT);
+	const int startup = mode == ICR_MODE_INIT || mode == ICR_MODE_STARTUP;
 	const int offered = mode == ICR_MODE_FIXED || mode == ICR_MODE_LOWEST || mode == ICR_MODE_NMI ||
-	                    ((mode == ICR_MODE_INIT || mode == ICR_MODE_STARTUP) && ICR_SHORTHAND(icr) != 1 &&
-	                     ICR_SHORTHAND(icr) != 2);
+	                    (startup && ICR_SHORTHAND(icr) != 1 && ICR_SHORTHAND(icr) != 2);
 	uint32_t delivered = 0;
 
-	for (uint32_t i = 0; offered && !deassert && i < vcpu->partition->vcpu_count; i++)
+	/* The partition's first vCPU would begin at the reset vector after an INIT, where there is no firmware: it gets none. */
+	for (uint32_t i = startup ? 1 : 0; offered && !deassert && i < vcpu->partition->vcpu_count; i++)
 		if (is_destination(vcpu, i, icr) && !(mode == ICR_MODE_LOWEST && delivered)) {
 			deliver(vcpu, i, mode, icr & ICR_VECTOR);
 			delivered++;

@@ -8,7 +8,12 @@
  */
 #include "hostile/hostile.h"
 #include "hostile/note.h"
+#include "hypercall.h"
 
+#ifndef HOSTILE_KEY
+#define HOSTILE_KEY 0 /* 1: begin when a key is typed (hostile_late) */
+#endif
+#define POLL_MS 20u
 #define NMI_VECTOR 2
 #define SELF_IPI_VECTOR 0x41
 #define WAIT_TICKS_MS 20u
@@ -139,6 +144,8 @@ int main(const struct kit_info *info)
 	kit_handle(NMI_VECTOR, on_nmi);
 	kit_window(0, false);
 	wait_until(after_loader(ATTACK_BEGIN_MS));
+	while (HOSTILE_KEY && hypercall1(BH_CONSOLE_READ, 0) < 0)
+		wait_until(rdtsc() + POLL_MS * khz);
 	for (unsigned i = 0; i < ATTACKS; i++) {
 		note_attack(note, attacks[i].name);
 		run(&attacks[i], info);

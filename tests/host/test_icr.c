@@ -87,7 +87,8 @@ static const uint32_t destinations[] = { 0,      1,          2,       3,        
 static void check(struct vcpu *vcpu, uint32_t self, uint32_t low, uint32_t destination)
 {
 	const uint32_t mode = low >> 8 & 7, vector = low & 0xff, shorthand = low >> 18 & 3;
-	const uint32_t want = meant(self, shorthand, low & LOGICAL, destination);
+	/* The first vCPU gets no INIT or SIPI: there is no firmware at its reset vector. */
+	const uint32_t want = meant(self, shorthand, low & LOGICAL, destination) & (mode == 5 || mode == 6 ? ~1u : ~0u);
 	const uint64_t before = vcpu->forbidden[ERROR_INTERRUPT];
 	const int to_others = shorthand == 0 || shorthand == 3, start = (mode == 5 || mode == 6) && to_others;
 	const int deassert = mode == 5 && !(low >> 14 & 1);
