@@ -129,7 +129,7 @@ help:
 	echo "make fuzz        fuzzers, SECONDS=10 each"
 	echo "make doctor      what this machine has and lacks"
 	echo "make clean       remove build/"
-	echo "Variables: CONFIG=FILE.yaml  V=1 (show commands)  BULKHEAD_CACHE=DIR"
+	echo "Variables: CONFIG=FILE.yaml  V=1 (show commands)  BULKHEAD_CACHE=DIR  BULKHEAD_TIME_FACTOR=N (slow machine)"
 
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk

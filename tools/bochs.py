@@ -42,6 +42,9 @@ VMX_COMPLAINT = re.compile(
 DEAD = re.compile(r"3rd \(\d+\) exception with no resolution")
 TELLING = re.compile("|".join([VMX_COMPLAINT.pattern, DEAD.pattern, r"HLT instruction with IF=0"]))
 
+# All time limits are multiplied by this: for machines that are slow, or busy with something else.
+TIME_FACTOR = float(os.environ.get("BULKHEAD_TIME_FACTOR", "1"))
+
 
 class BochsError(Exception):
     """The machine could not be started, or ended, or did not say what was waited for."""
@@ -242,7 +245,7 @@ class Machine:
                 raise BochsError(f"{path}: no such file (not built yet?)")
         self.efi, self.files, self.esp = efi, list(files), esp
         self.cpu, self.cpus, self.quantum, self.memory = cpu, cpus, quantum, memory
-        self.exclude, self.ips, self.ticks_limit, self.timeout = exclude, ips, ticks_limit, timeout
+        self.exclude, self.ips, self.ticks_limit, self.timeout = exclude, ips, ticks_limit, timeout * TIME_FACTOR
         self.com1_mode, self.debug_exits, self.overrides = com1, debug_exits, list(overrides)
         self.debugger_rc = os.path.abspath(debugger_rc) if debugger_rc else None
         self.on_output = on_output
@@ -661,7 +664,7 @@ class Machine:
         limit), BochsError when the machine ended or died before.
         """
         pattern = re.compile(regex, re.MULTILINE)
-        limit = time.monotonic() + (timeout if timeout is not None else self.timeout)
+        limit = time.monotonic() + (timeout * TIME_FACTOR if timeout is not None else self.timeout)
         next_look = 0.0
         while True:
             ended = not self.running()
