@@ -162,12 +162,12 @@ struct config_vcpu {
 	uint16_t slot;    /* index in config_cpu.slots; 0 on a dedicated CPU */
 	/* On a scheduled CPU: see sched/sched.h. Times in microseconds. */
 	uint8_t priority, background;
+	uint8_t early; /* its window opens early for an interrupt; needs a budget */
 	uint32_t budget, period;
 };
 
 /* Partition flags. */
 #define PARTITION_CPL3_HYPERCALLS 1u /* hypercalls from guest user mode are allowed */
-#define PARTITION_SET_SCHEDULE 2u    /* may switch the schedule (operating mode) */
 
 struct config_partition {
 	const char *name;

@@ -402,8 +402,12 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 #define ALLOW(action) (1u << (action))
 #define ALLOW_END (ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE))
 
-static enum config_rule check_policy(const struct config_partition *p, unsigned partition, struct config_fault *fault)
+static enum config_rule check_policy(const struct config *c, const struct config_partition *p, unsigned partition,
+                                     struct config_fault *fault)
 {
+	/* Without schedules the core has no code behind that call. */
+	const uint64_t calls = ((1ull << BH_CALL_COUNT) - 1) &
+	                       ~(c->schedule_count == 0 ? 1ull << BH_SET_SCHEDULE : 0);
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
 		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */
@@ -418,8 +422,7 @@ static enum config_rule check_policy(const struct config_partition *p, unsigned 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		if (p->action[i] >= ACTION_COUNT || (allowed[i] & ALLOW(p->action[i])) == 0)
 			return fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
-	if (p->hypercalls >> BH_CALL_COUNT != 0 ||
-	    (p->flags & ~(PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE)) != 0)
+	if ((p->hypercalls & ~calls) != 0 || (p->flags & ~PARTITION_CPL3_HYPERCALLS) != 0)
 		return fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
@@ -449,7 +452,7 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		const struct config_partition *p = &c->partitions[i];
 		if (check_start(p, i, fault) != RULE_OK || check_cpuid(p, i, fault) != RULE_OK ||
 		    check_msrs(p, i, fault) != RULE_OK || check_ports(c, p, i, fault) != RULE_OK ||
-		    check_policy(p, i, fault) != RULE_OK)
+		    check_policy(c, p, i, fault) != RULE_OK)
 			return fault->rule;
 	}
 	return fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -495,6 +498,7 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_WINDOW_OWNER] = "a window's owner has no vCPU on the CPU",
 		[RULE_NO_TIME] = "a vCPU gets no time: it has no window in any schedule, and no right to slack",
 		[RULE_BUDGET] = "a budget is below the guard or above its period, or the period is out of range",
+		[RULE_EARLY] = "a vCPU may open its window early, but has no budget to run on then",
 		[RULE_PERIOD] = "a period neither divides the frame nor is a multiple of it",
 		[RULE_BUDGET_FIT] = "the windows do not give what the budgets promise",
 		[RULE_RATE] = "the windows do not come at the rate that the partition asks for",

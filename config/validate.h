@@ -34,7 +34,7 @@ enum config_rule {
 	RULE_PORT,      /* port list unsorted or overlapping, unknown kind */
 	RULE_PORT_HOST, /* a port that belongs to the host is passed through: its UART, CF8h to CFFh, B2h, CF9h, 92h, 20h/21h/A0h/A1h, debug port */
 	RULE_ACTION,    /* an action that the error class does not allow */
-	RULE_HYPERCALL, /* a right to a hypercall that does not exist */
+	RULE_HYPERCALL, /* a right to a hypercall that does not exist, or to set_schedule where there are no schedules */
 	RULE_CONSOLE,   /* console ports overlap or are out of range */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED, /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
@@ -52,6 +52,7 @@ enum config_rule {
 	RULE_WINDOW_OWNER, /* its owner does not exist, or has no vCPU on this CPU */
 	RULE_NO_TIME,      /* vCPU `index` has neither a window in any schedule nor a right to slack */
 	RULE_BUDGET, /* vCPU `index`: budget or period out of limits, budget above the period or below the guard */
+	RULE_EARLY,  /* vCPU `index` may open its window early, but has no budget for it */
 	RULE_PERIOD, /* a budget's (vCPU `index`) or a rate's period (index CONFIG_NONE), `have`, neither divides the
 	                      * frame, `need`, nor is a multiple of it */
 	RULE_BUDGET_FIT, /* in one of its periods, vCPU `index` and those above it may use `need`, but the windows give

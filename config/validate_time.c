@@ -158,12 +158,14 @@ static enum config_rule check_vcpu(const struct config *c, unsigned partition, u
 
 	at->cpu = v->cpu;
 	if (!c->cpus[v->cpu].scheduled)
-		return v->priority == 0 && v->background == 0 && v->budget == 0 && v->period == 0 ?
+		return v->priority == 0 && v->background == 0 && v->early == 0 && v->budget == 0 && v->period == 0 ?
 		               RULE_OK :
 		               broken(at, RULE_DEDICATED, partition, vcpu, CONFIG_NONE, 0, 0);
 	if (v->background > 1 || (v->budget != 0) != (v->period != 0) ||
 	    (v->budget != 0 && (!period_valid(v->period) || v->budget > v->period || v->budget < c->guard)))
 		return broken(at, RULE_BUDGET, partition, vcpu, CONFIG_NONE, v->budget, v->period);
+	if (v->early > (v->budget != 0)) /* without a budget it could run whenever another partition waits */
+		return broken(at, RULE_EARLY, partition, vcpu, CONFIG_NONE, 0, 0);
 	for (unsigned i = 0; i < c->schedule_count; i++)
 		windows |= has_window(frame_of(c, i, v->cpu), partition);
 	if (!windows && !v->background)

@@ -27,7 +27,12 @@
 #define BH_CONSOLE_READ 2 /* console: returns one byte of input, or BH_EAGAIN */
 #define BH_COUNTER 3      /* counters: RDI = BH_COUNTER_*; value for the calling vCPU */
 #define BH_STOP 4         /* stop: RDI = code 0 to 255 for the record; the partition ends, does not return */
-#define BH_CALL_COUNT 5
+/* set_schedule: RDI = number of a schedule (operating mode), in the order of the configuration. Returns 0: all scheduled CPUs
+ * change to it at the same frame boundary, the next one that is at least 100 us ahead. BH_EINVAL: no such schedule. BH_EAGAIN: the last
+ * change is not yet over on every CPU, or a CPU is still loading its partitions. From any vCPU of a partition that has
+ * the right, on dedicated CPUs too. */
+#define BH_SET_SCHEDULE 5
+#define BH_CALL_COUNT 6
 
 /* Counters of the calling vCPU. The call itself is counted before it is answered. */
 #define BH_COUNTER_EXITS 0      /* all VM exits since the start */
@@ -36,6 +41,7 @@
 #define BH_COUNTER_TSC_KHZ 3    /* TSC frequency in kHz */
 #define BH_COUNTER_START_TSC 4  /* TSC when the vCPU was first entered */
 #define BH_COUNTER_LOADER_TSC 5 /* TSC at the first instructions of the loader */
+#define BH_COUNTER_SCHEDULE 6   /* schedule in force on the calling CPU; on a dedicated one, that was asked for last */
 #define BH_COUNTER_REASON 64    /* 64 + n: exits with basic reason n, n 0 to 79 */
 
 /* CPUID leaf 40000100h: EBX, ECX, EDX = "Bulkhead    "; EAX = 40000101h.

@@ -58,6 +58,8 @@ static int64_t call_counter(struct vcpu *vcpu)
 		return (int64_t)vcpu->entered;
 	case BH_COUNTER_LOADER_TSC:
 		return (int64_t)handoff.tsc_loader_start;
+	case BH_COUNTER_SCHEDULE:
+		return CONFIG_SCHEDULED_CPUS ? timeplan_schedule() : 0;
 	default:
 		return which - BH_COUNTER_REASON < EXIT_REASONS_COUNTED ?
 		               (int64_t)vcpu->count[which - BH_COUNTER_REASON] :
@@ -72,12 +74,19 @@ static int64_t call_stop(struct vcpu *vcpu)
 	vcpu_stop(vcpu, vcpu->regs[REG_RDI] ? "by its own call, with a code that is not 0" : "by its own call");
 }
 
+/* Never called where there are no schedules: nobody has the right then (RULE_HYPERCALL). */
+static int64_t call_set_schedule(struct vcpu *vcpu)
+{
+	return vcpu->regs[REG_RDI] < CONFIG_SCHEDULES ? timeplan_request((uint32_t)vcpu->regs[REG_RDI]) : BH_EINVAL;
+}
+
 static call *const calls[BH_CALL_COUNT] = {
 	[BH_VERSION] = call_version,
 	[BH_CONSOLE_WRITE] = call_console_write,
 	[BH_CONSOLE_READ] = call_console_read,
 	[BH_COUNTER] = call_counter,
 	[BH_STOP] = call_stop,
+	[BH_SET_SCHEDULE] = CONFIG_SCHEDULED_CPUS ? call_set_schedule : 0,
 };
 
 /* The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */

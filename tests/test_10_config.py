@@ -190,7 +190,7 @@ int main(void)
 				printf(" %u+%u %u", f->windows[j].start, f->windows[j].length, f->windows[j].partition);
 			puts("");
 		}
-	printf("guard %u flush %u flags %u rate %u\\n", config.guard, config.flush, config.partitions[2].flags,
+	printf("guard %u flush %u calls %lx rate %u\\n", config.guard, config.flush, config.partitions[2].hypercalls,
 	       config.partitions[1].rate_period);
 	printf("sizes %d %d %d %d %d\\n", CONFIG_VCPUS, CONFIG_VCPUS_PER_CPU, CONFIG_SCHEDULED_CPUS, CONFIG_SCHEDULES,
 	       CONFIG_WINDOWS_MAX);
@@ -214,7 +214,7 @@ def test_tables_of_time(tmp_path):
     assert lines[9:12] == ["normal 0:", "normal 10000: 0+6000 0 6500+1000 3 8000+500 2", "normal 0:"]
     assert lines[12] == "degraded 5000:" + "".join(f" {t}+200 1" for t in range(0, 5000, 1000))
     assert lines[13:16] == ["degraded 0:", "degraded 5000: 0+4000 2", "degraded 0:"]
-    assert lines[16:] == ["guard 20 flush 3 flags 2 rate 1000", "sizes 7 3 2 2 20"]
+    assert lines[16:] == ["guard 20 flush 3 calls 20 rate 1000", "sizes 7 3 2 2 20"]
 
 
 def test_plan_of_time(tmp_path):
@@ -228,7 +228,7 @@ def test_plan_of_time(tmp_path):
                  "B  loop             20.0 %  200 us every 1 ms from 0 us; asks for 1 kHz",
                  "C  monitor           5.0 %  8 ms to 8.5 ms, and slack",
                  "-  (guard)           0.6 %  20 us after each",
-                 ".  (slack)          24.4 %", "schedule degraded, CPU 2, frame 5 ms", "may switch them"):
+                 ".  (slack)          24.4 %", "schedule degraded, CPU 2, frame 5 ms", "set schedule"):
         assert line in text, line
     picture = (tmp_path / "plan.svg").read_text()
     assert picture.count('fill="url(#guard)" />') == 20 + 3 + 5 + 1, "a hatched guard after each window"

@@ -465,6 +465,7 @@ void scheduled_run(uint64_t epoch)
 	xsetbv0(1);
 	vcpu_init_idle(&mine->idle, ept_pointer_empty);
 	this_cpu->running = &mine->idle;
+	timeplan_ready();
 	prepare_entry();
 	enter();
 }

@@ -58,6 +58,9 @@ void vmx_exit_scheduled(struct vcpu *vcpu);
 /* Set up this CPU's scheduler from the configuration (vmx/timeplan.c). `epoch` as for scheduled_run(). */
 void timeplan_init(uint64_t epoch);
 
+/* This CPU has loaded its partitions: from now on it decides at each edge of its plan. */
+void timeplan_ready(void);
+
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);

@@ -3,6 +3,7 @@
 #include "core/core.h"
 #include "core/cpu.h"
 #include "core/x86.h"
+#include "hypercall/abi.h"
 #include "scheduled.h"
 
 #define SLACK_TURN_US 1000u
@@ -13,6 +14,8 @@
 
 /* The schedule in force, for all CPUs. */
 static struct sched_mode schedule_mode;
+
+static uint32_t cpus_ready; /* scheduled CPUs that have called timeplan_ready() */
 
 static uint64_t gcd(uint64_t a, uint64_t b)
 {
@@ -101,7 +104,8 @@ void timeplan_init(uint64_t epoch)
 
 		mine->configs[i] = (struct sched_entity_config){ .budget = to_ticks(c->budget),
 			                                         .period = to_ticks(c->period),
-			                                         .slack = c->background ? SCHED_BACKGROUND : 0 };
+			                                         .slack = (c->background ? SCHED_BACKGROUND : 0) |
+			                                                  (c->early ? SCHED_EARLY : 0) };
 	}
 	for (uint16_t n = 0; n < CONFIG_SCHEDULES; n++)
 		init_frame(cpu, &config.schedules[n].frames[this_cpu->index], mine->windows[n], &mine->frames[n]);
@@ -116,4 +120,25 @@ void timeplan_init(uint64_t epoch)
 	mine->sched.slack_min = to_ticks(SLACK_MIN_US);
 	mine->sched.entity_count = cpu->slot_count;
 	sched_init(&mine->sched, epoch, rdtsc());
+}
+
+void timeplan_ready(void)
+{
+	__atomic_add_fetch(&cpus_ready, 1, __ATOMIC_RELEASE);
+}
+
+/* A CPU that is still loading decides nothing. It may be away longer than two changes take, and would then follow the second from
+ * a frame boundary of the first schedule's that no other CPU has (docs/scheduling.md): so there is none before all are there. */
+int64_t timeplan_request(uint32_t schedule)
+{
+	if (__atomic_load_n(&cpus_ready, __ATOMIC_ACQUIRE) < CONFIG_SCHEDULED_CPUS)
+		return BH_EAGAIN;
+	return sched_request(&schedule_mode, schedule, rdtsc()) == SCHED_ACCEPTED ? 0 : BH_EAGAIN;
+}
+
+uint32_t timeplan_schedule(void)
+{
+	if (cpu_is_scheduled(this_cpu->index))
+		return mine->sched.schedule;
+	return (uint32_t)(__atomic_load_n(&schedule_mode.word, __ATOMIC_RELAXED) % SCHED_MAX_SCHEDULES);
 }

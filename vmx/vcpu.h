@@ -93,6 +93,12 @@ void scheduled_console_due(void);
 /* An NMI came in root mode: the next entry exits at once. Called by the NMI handler. */
 void scheduled_nmi(void);
 
+/* Ask for another schedule, below CONFIG_SCHEDULES, for all scheduled CPUs. Any CPU; returns 0 or BH_EAGAIN. vmx/timeplan.c. */
+int64_t timeplan_request(uint32_t schedule);
+
+/* The schedule in force on this CPU; on a dedicated one, that was asked for last. */
+uint32_t timeplan_schedule(void);
+
 /* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
 int switch_msr_slot(uint32_t msr);
 

@@ -134,7 +134,7 @@ static void test_console_read(void **state)
 static void test_counters(void **state)
 {
 	static const uint64_t bad[] = {
-		6,          7,     63,        BH_COUNTER_REASON + EXIT_REASONS_COUNTED, 1ull << 32, (1ull << 32) + 64,
+		7,          8,     63,        BH_COUNTER_REASON + EXIT_REASONS_COUNTED, 1ull << 32, (1ull << 32) + 64,
 		1ull << 63, ~0ull, ~0ull - 63
 	};
 	uint64_t exits;
@@ -161,6 +161,33 @@ static void test_counters(void **state)
 		assert_int_equal(call(BH_COUNTER, bad[i]), BH_EINVAL);
 }
 
+/* From a dedicated CPU, once both scheduled ones decide; the time is that of the last call. */
+static void test_set_schedule(void **state)
+{
+	static const uint64_t bad[] = { CONFIG_SCHEDULES, CONFIG_SCHEDULES + 1, 1ull << 32, (1ull << 32) + 1, ~0ull };
+	const uint64_t settle = (1000 + 50 + 100) * tsc_khz / 1000;
+
+	assert_int_equal(call(BH_SET_SCHEDULE, 1), BH_EAGAIN); /* they are loading */
+	seam_start_scheduled(4);
+	setup(state);
+	assert_int_equal(call(BH_SET_SCHEDULE, 1), BH_EAGAIN);
+	seam_start_scheduled(5);
+	setup(state);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_int_equal(call(BH_SET_SCHEDULE, bad[i]), BH_EINVAL);
+	assert_int_equal(call(BH_COUNTER, BH_COUNTER_SCHEDULE), 0);
+	seam.tsc += settle;
+	assert_int_equal(call(BH_SET_SCHEDULE, 1), 0);
+	assert_int_equal(call(BH_COUNTER, BH_COUNTER_SCHEDULE), 1);
+	assert_int_equal(call(BH_SET_SCHEDULE, 0), BH_EAGAIN);
+	assert_int_equal(call(BH_SET_SCHEDULE, 1), BH_EAGAIN);
+	assert_int_equal(call(BH_SET_SCHEDULE, CONFIG_SCHEDULES), BH_EINVAL);
+	assert_int_equal(call(BH_COUNTER, BH_COUNTER_SCHEDULE), 1);
+	seam.tsc += settle + 100 * tsc_khz / 1000;
+	assert_int_equal(call(BH_SET_SCHEDULE, 0), 0);
+	assert_int_equal(call(BH_COUNTER, BH_COUNTER_SCHEDULE), 0);
+}
+
 static void test_stop(void **state)
 {
 	static const uint64_t bad[] = { 256, 257, 1ull << 32, 1ull << 63, ~0ull };
@@ -185,6 +212,7 @@ int main(void)
 		cmocka_unit_test_setup(test_console_write_order_and_room, setup),
 		cmocka_unit_test_setup(test_console_read, setup),
 		cmocka_unit_test_setup(test_counters, setup),
+		cmocka_unit_test_setup(test_set_schedule, setup),
 		cmocka_unit_test_setup(test_stop, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,6 +304,7 @@ static void good(struct table *t)
 	X(action_payload, RULE_ACTION, 0, 7, NONE, p->action[ERROR_PAYLOAD] = ACTION_HALT_MACHINE)                   \
 	X(action_unknown, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = ACTION_COUNT)                             \
 	X(action_absurd, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = 255)                                       \
+	X(call_schedule, RULE_HYPERCALL, 0, NONE, NONE, dedicated(t); p->hypercalls |= 1ull << BH_SET_SCHEDULE)      \
 	X(hypercall, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << BH_CALL_COUNT)                          \
 	X(hypercall_last, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << 63)                                \
 	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 4)                                                         \
@@ -319,6 +320,7 @@ static void good(struct table *t)
 #define TIME_BREAKS(X)                                                                                              \
 	X(priority_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].priority = 1)               \
 	X(slack_dedicated, RULE_DEDICATED, 0, 1, NONE, NONE, 2, 0, 0, t->vcpus[0][1].background = 1)                \
+	X(early_dedicated, RULE_DEDICATED, 0, 1, NONE, NONE, 2, 0, 0, t->vcpus[0][1].early = 1)                     \
 	X(budget_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].budget = 500)                 \
 	X(period_dedicated, RULE_DEDICATED, 0, 0, NONE, NONE, 0, 0, 0, t->vcpus[0][0].period = 500)                 \
 	X(slot_priority, RULE_SLOT, 0, 3, NONE, NONE, 3, 0, 0, V2.priority = 2)                                     \
@@ -350,6 +352,8 @@ static void good(struct table *t)
 	X(period_only, RULE_BUDGET, 0, 2, NONE, NONE, 3, 0, 500, V2.budget = 0)                                     \
 	X(budget_long, RULE_BUDGET, 0, 2, NONE, NONE, 3, 501, 500, V2.budget = 501)                                 \
 	X(budget_short, RULE_BUDGET, 0, 2, NONE, NONE, 3, 19, 500, V2.budget = 19)                                  \
+	X(early_flag, RULE_EARLY, 0, 2, NONE, NONE, 3, 0, 0, V2.early = 2)                                          \
+	X(early_unlimited, RULE_EARLY, 1, 1, NONE, NONE, 3, 0, 0, t->vcpus[1][1].early = 1)                         \
 	X(period_short, RULE_BUDGET, 0, 2, NONE, NONE, 3, 50, 99, V2.budget = 50; V2.period = 99)                   \
 	X(period_long, RULE_BUDGET, 0, 2, NONE, NONE, 3, 100, 10000001, V2.period = 10000001)                       \
 	X(period_odd, RULE_PERIOD, 0, 2, NONE, 0, 3, 1000, 300, V2.period = 300)                                    \
@@ -380,6 +384,18 @@ static void swap_slots(struct table *t, uint16_t a, uint16_t b)
 	t->slots[3][b] = slot;
 	t->vcpus[t->slots[3][a].partition][t->slots[3][a].vcpu].slot = a;
 	t->vcpus[slot.partition][slot.vcpu].slot = b;
+}
+
+/* No schedules: CPU 3 has one vCPU. */
+static void dedicated(struct table *t)
+{
+	t->config.schedule_count = 0;
+	t->cpus[3].scheduled = 0;
+	t->cpus[3].slot_count = 1;
+	t->partitions[0].vcpu_count = 3;
+	t->partitions[1].vcpu_count = 1;
+	t->partitions[1].rate_period = 0;
+	V2.budget = V2.period = 0;
 }
 
 /* CPU 2 becomes a scheduled one, too, with a window of a partition that does not live there. */

@@ -36,8 +36,6 @@ static const char *const itlb_constants[] = { "ITLB_SMALL_PAGES", "ITLB_ACCEPT",
 static const char *const flags_constants[] = {
 	"0",
 	"PARTITION_CPL3_HYPERCALLS",
-	"PARTITION_SET_SCHEDULE",
-	"PARTITION_CPL3_HYPERCALLS | PARTITION_SET_SCHEDULE",
 };
 static const char *const flush_constants[] = {
 	"FLUSH_L1D",
@@ -103,8 +101,8 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 		const struct config_vcpu *v = &p->vcpus[i];
 		fprintf(out, "\t{.cpu = %u, .apic_id = %u", v->cpu, v->apic_id);
 		if (plan->cpus[v->cpu].scheduled)
-			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .budget = %u, .period = %u",
-			        v->slot, v->priority, v->background, v->budget, v->period);
+			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .early = %u, .budget = %u, .period = %u",
+			        v->slot, v->priority, v->background, v->early, v->budget, v->period);
 		fprintf(out, "},\n");
 	}
 	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
@@ -239,7 +237,7 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	const struct config_partition *p = &plan->partitions[index];
 
 	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index,
-	        p->name, flags_constants[p->flags & 3], p->hypercalls);
+	        p->name, flags_constants[p->flags & 1], p->hypercalls);
 	if (p->rate_period != 0)
 		fprintf(out, "\t\t.rate_period = %u,\n", p->rate_period);
 	emit_payload(out, p);

@@ -89,6 +89,7 @@ static const cyaml_schema_field_t partition_fields[] = {
 	LIST_OPTIONAL(struct in_partition, priority, word, LIST_MAX),
 	LIST_OPTIONAL(struct in_partition, budget, word, LIST_MAX),
 	TEXT_OPTIONAL("background", struct in_partition, background),
+	TEXT_OPTIONAL("early", struct in_partition, early),
 	TEXT_OPTIONAL("rate", struct in_partition, rate),
 	TEXT_OPTIONAL("set_schedule", struct in_partition, set_schedule),
 	TEXT_OPTIONAL("hypercalls_from_user", struct in_partition, hypercalls_from_user),

@@ -77,7 +77,7 @@ struct in_errors {
 	const char *action[ERROR_CLASS_COUNT];
 };
 struct in_partition {
-	const char *name, *memory, *base, *hypercalls_from_user, *background, *rate, *set_schedule;
+	const char *name, *memory, *base, *hypercalls_from_user, *background, *early, *rate, *set_schedule;
 	const char **cpus, **hypercalls, **priority, **budget;
 	struct in_boot *boot;
 	struct in_features *features;

@@ -214,8 +214,6 @@ static int draw_card(FILE *out, const struct plan *plan, unsigned index, double 
 	y = card_text(out, x, y, "hypercalls",
 	              text("%s%s", hypercalls_text(p),
 	                   (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : ""));
-	if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
-		y = card_text(out, x, y, "schedules", "may switch them");
 	y = card_text(out, x, y, "ports", ports_text(p));
 	y = card_text(out, x, y, "MSRs",
 	              text("%u direct, %u answered by the core", count_msrs(p, true), count_msrs(p, false)));

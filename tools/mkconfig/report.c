@@ -27,7 +27,8 @@ const char *boot_text(const struct plan_partition *x)
 
 const char *hypercalls_text(const struct config_partition *p)
 {
-	static const char *const calls[] = { "version", "console write", "console read", "counters", "stop" };
+	static const char *const calls[] = { "version", "console write", "console read", "counters", "stop",
+		                             "set schedule" };
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
@@ -123,8 +124,6 @@ void emit_allow(FILE *out, const struct plan *plan)
 		fprintf(out, "  ports: %s\n", ports_text(p));
 		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? "; from user mode too" : "; not from user mode");
-		if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
-			fprintf(out, "  may switch schedules\n");
 		fprintf(out, "  on error: %s\n", actions_text(p, 0, ERROR_CLASS_COUNT));
 	}
 }
@@ -180,8 +179,6 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    boots       %s\n", boot_text(&plan->extra[i]));
 		fprintf(out, "    hypercalls  %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : "");
-		if ((p->flags & PARTITION_SET_SCHEDULE) != 0)
-			fprintf(out, "    schedules   may switch them\n");
 		fprintf(out, "    ports       %s\n", ports_text(p));
 		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true),
 		        count_msrs(p, false));

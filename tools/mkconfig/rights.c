@@ -321,8 +321,8 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 	                in->hypercalls_from_user))
 		p->flags |= PARTITION_CPL3_HYPERCALLS;
 	if (parse_truth(line_of("partitions/%u/set_schedule", partition), "set_schedule", in->set_schedule))
-		p->flags |= PARTITION_SET_SCHEDULE;
-	if ((p->flags & PARTITION_SET_SCHEDULE) != 0 && plan->config.schedule_count == 0)
+		p->hypercalls |= 1ull << BH_SET_SCHEDULE;
+	if ((p->hypercalls >> BH_SET_SCHEDULE & 1) != 0 && plan->config.schedule_count == 0)
 		fail(line_of("partitions/%u/set_schedule", partition), "set_schedule: there are no schedules");
 }
 

@@ -113,6 +113,7 @@ void vcpus_build(struct plan *plan, unsigned partition)
 	struct config_partition *p = &plan->partitions[partition];
 	unsigned line = line_of("partitions/%u/background", partition);
 	bool background = parse_truth(line, "background", in->background), scheduled = false;
+	bool early = parse_truth(line_of("partitions/%u/early", partition), "early", in->early), opens = false;
 
 	p->vcpu_count = (uint16_t)in->cpus_count;
 	p->vcpus = plan->extra[partition].vcpus = allocate(in->cpus_count * sizeof *p->vcpus);
@@ -129,9 +130,14 @@ void vcpus_build(struct plan *plan, unsigned partition)
 			                                    "priority", in->priority[i], 0, UINT8_MAX);
 		if (in->budget_count != 0)
 			parse_budget(line_of("partitions/%u/budget/%u", partition, i), in->budget[i], v);
+		v->early = early && v->budget != 0;
+		opens |= v->early != 0;
 	}
 	if (background && !scheduled)
 		fail(line, "background: no CPU of '%s' is scheduled; dedicated ones have no slack", p->name);
+	if (early && !opens)
+		fail(line_of("partitions/%u/early", partition),
+		     "early: no vCPU of '%s' has a budget, which is what it runs on outside of its windows", p->name);
 	if (in->rate != NULL)
 		p->rate_period = parse_rate(line_of("partitions/%u/rate", partition), "rate", in->rate);
 }

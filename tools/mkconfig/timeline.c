@@ -119,9 +119,9 @@ static const char *vcpu_text(const struct plan *plan, const struct config_frame 
 		here += c->slots[i].partition == c->slots[slot].partition;
 	if (time_of(f, c->slots[slot].partition) == 0 || (here == 1 && v->budget == 0))
 		return NULL;
-	return text("vCPU %u: priority %u, %s", c->slots[slot].vcpu, v->priority,
-	            v->budget != 0 ? text("budget %s per %s", time_text(v->budget), time_text(v->period)) :
-	                             "no budget");
+	return text("vCPU %u: priority %u, %s%s", c->slots[slot].vcpu, v->priority,
+	            v->budget != 0 ? text("budget %s per %s", time_text(v->budget), time_text(v->period)) : "no budget",
+	            v->early != 0 ? ", opens early" : "");
 }
 
 static bool first_slot(const struct config_cpu *c, unsigned slot)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operating modes: schedules are switched at one instant on all shared CPUs, by those who may, and nobody feels it otherwise."""
+import re
+
+import pytest
+
+import image
+
+MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
+GUARD_US = 50
+START_US = 1_100_000    # after the loader: all have started
+# A guest sees less of its window than it has: the time from look to look, in `storm` a hypercall; the emulator's turns.
+BLUR_US = {"storm": 30, "member": 8, "witness": 8}
+# Of tests/system/modes.yaml, in us: frame; start and length of the window in each of the two schedules.
+FRAME = (10000, 4000)
+WINDOWS = {"storm": ((1300, 500), (300, 400)), "member": ((4300, 600), (1300, 300)), "witness": ((5000, 2000), (1000, 1000))}
+
+
+def fields(line):
+    return {key: int(value) for key, value in re.findall(r"(\w+)=(-?\d+)", line)}
+
+
+def records(text, name, kind):
+    return [fields(line) for line in re.findall(rf"^\[{name}\] {kind} {name} (.*)$", text, re.MULTILINE)]
+
+
+def boundaries(windows, us, plan, blur):
+    """For each window, of which schedule it is, by its length, and when the frame began, in us, if it came on time."""
+    found = []
+    for w in windows[:-1]:    # in the last it stopped
+        if w["begin"] < START_US * us:
+            continue
+        length = (w["end"] - w["begin"]) / us
+        schedule = min((0, 1), key=lambda s: abs(plan[s][1] - length))
+        start, full = plan[schedule]
+        assert full - blur <= length <= full + GUARD_US, f"a window of {length} us, planned {full}: {w}"
+        found.append((schedule, w["begin"] / us - start))
+    return found
+
+
+def check_grid(name, frames):
+    """Each frame begins where the last one of its schedule ended; returns when the schedule changed, and to which."""
+    changes = []
+    for (before, began), (schedule, now) in zip(frames, frames[1:]):
+        late = now - began - FRAME[before]
+        assert abs(late) <= GUARD_US, f"{name}: frame of schedule {schedule} at {now} us, {late} us off"
+        if schedule != before:
+            changes.append((schedule, now))
+    return changes
+
+
+@pytest.mark.time_limit(240)
+def test_schedules_switch_together(machine):
+    m = image.boot(machine, "modes", cpus=3)
+    for name in ("pilot", "storm", "member", "witness"):
+        m.wait_for(rf"^\[{name}\] RESULT modes ", timeout=200, on="e9")
+    us = fields(re.search(r"RESULT modes .*", m.e9)[0])["tsc_khz"] / 1000
+    calls = {name: records(m.e9, name, "CALLS")[0] for name in ("pilot", "storm", "member", "witness")}
+
+    # Who may, and who may not.
+    assert calls["pilot"]["accepted"] == 3 and calls["pilot"]["denied"] == calls["pilot"]["other"] == 0
+    assert calls["pilot"]["busy"] > 0, "it asked while a CPU was loading a partition, and was not told to wait"
+    assert calls["storm"]["accepted"] > 5 and calls["storm"]["busy"] > 100
+    for name in ("member", "witness"):
+        c = calls[name]
+        assert c["denied"] > 10 and c["accepted"] == c["busy"] == c["other"] == 0, f"{name} has no right: {c}"
+
+    # Whole windows only, on the plan of the schedule in force; the same instants on both CPUs.
+    changes = {name: check_grid(name, boundaries(records(m.e9, name, "WINDOW"), us, plan, BLUR_US[name]))
+               for name, plan in WINDOWS.items()}
+    assert len(changes["storm"]) >= 6
+    for name in ("member", "witness"):
+        assert len(changes[name]) == len(changes["storm"])
+        for (schedule, at), (other, when) in zip(changes["storm"], changes[name]):
+            assert schedule == other and abs(at - when) <= GUARD_US, f"{name}: {other} at {when} us, storm: {schedule} at {at}"
+
+    # An accepted request is obeyed at the first boundary from 100 us after it on.
+    asked = [s for s in records(m.e9, "pilot", "SWITCH") if s["at"] / us > START_US]
+    for request, (schedule, at) in zip(asked, changes["witness"]):
+        assert request["schedule"] == schedule
+        assert 100 - GUARD_US <= at - request["at"] / us <= 100 + GUARD_US + FRAME[1 - schedule]
+
+    assert not re.search(MISSED, m.e9, re.MULTILINE), "the loop has missed a period"
+    assert re.search(r"^\[loop\] rt: periods 1000 missed 0", m.e9, re.MULTILINE)
