@@ -16,7 +16,7 @@ GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,guest/kit/link.ld -Wl,--build-
 	-Wl,-z,max-page-size=4096 -Wl,--gc-sections -Wl,--fatal-warnings
 
 GUEST_KIT_OBJECTS := $(patsubst guest/kit/%,$(GUEST_OUT)/kit/%.o,$(addprefix guest/kit/,start.asm interrupt.asm main.c \
-	interrupt.c console.c memory.c window.c))
+	interrupt.c console.c memory.c window.c second.asm second.c))
 
 # An application is guest/apps/NAME.c and, if it has more, guest/apps/NAME/. A variant is the same with other -D options:
 # GUEST_DEFINES_<variant>, GUEST_SOURCE_<variant>. Variants keep objects of their own.

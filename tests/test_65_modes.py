@@ -14,6 +14,7 @@ BLUR_US = {"storm": 30, "member": 8, "witness": 8}
 # Of tests/system/modes.yaml, in us: frame; start and length of the window in each of the two schedules.
 FRAME = (10000, 4000)
 WINDOWS = {"storm": ((1300, 500), (300, 400)), "member": ((4300, 600), (1300, 300)), "witness": ((5000, 2000), (1000, 1000))}
+BUSY = ((5200, 2000),) * 2      # of tests/system/early.yaml: one schedule
 
 
 def fields(line):
@@ -82,3 +83,31 @@ def test_schedules_switch_together(machine):
 
     assert not re.search(MISSED, m.e9, re.MULTILINE), "the loop has missed a period"
     assert re.search(r"^\[loop\] rt: periods 1000 missed 0", m.e9, re.MULTILINE)
+
+
+def rings(machine, name):
+    m = image.boot(machine, name, cpus=2)
+    line = m.wait_for(r"^\[bell\] RESULT doorbell n=(\d+) .*tsc_khz=(\d+)", timeout=100, on="e9")
+    m.wait_for(r"^\[busy\] RESULT modes ", timeout=60, on="e9")
+    us = int(line[2]) / 1000
+    waits = [int(ticks) / us for ticks in re.findall(r"^\[bell\] RING \d+ (\d+)", m.e9, re.MULTILINE)]
+    assert len(waits) == int(line[1]) == 80
+    busy = boundaries(records(m.e9, "busy", "WINDOW"), us, BUSY, 8)
+    assert len(busy) > 50
+    for (_, before), (_, began) in zip(busy, busy[1:]):
+        assert abs(began - before - 10000) <= GUARD_US, f"the neighbour's window came {began - before} us after the last"
+    return waits
+
+
+@pytest.mark.time_limit(150)
+def test_window_opens_early_for_an_interrupt(machine):
+    """At all phases of the frame: at once, but for those where a neighbour runs in its own window of 2 ms."""
+    waits = rings(machine, "early")
+    assert sum(w < 100 for w in waits) >= 60 and max(waits) < 2000 + 100 + GUARD_US
+
+
+@pytest.mark.time_limit(150)
+def test_window_stays_shut_without_the_right(machine):
+    """The same, but for `early: true`: at once in its own window of 1.5 ms, else after up to 8.5 ms."""
+    waits = rings(machine, "window_only")
+    assert sum(w < 100 for w in waits) <= 16 and max(waits) > 8000

@@ -193,6 +193,8 @@ void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept)
 	init_guest_state(vcpu, &nobody.entry);
 	vcpu_init_control_registers(vcpu);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
+	/* External interrupts exit from HLT whatever IF says; Bochs wants it to be set. None is ever delivered here. */
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_FIXED | RFLAGS_IF);
 }
 
 void vcpu_run(struct vcpu *vcpu)

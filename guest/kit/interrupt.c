@@ -121,10 +121,16 @@ void kit_interrupts_init(void)
 	gdt[TSS_SELECTOR / 8] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
 	gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
 
+	kit_interrupts_second();
+	__asm__ volatile("ltr %w0" : : "r"(TSS_SELECTOR) : "memory");
+}
+
+void kit_interrupts_second(void)
+{
 	struct table_register gdtr = { sizeof gdt - 1, (uint64_t)gdt }, idtr = { sizeof idt - 1, (uint64_t)idt };
-	__asm__ volatile("lgdt %0; lidt %1; ltr %w2; mov %w3, %%ds; mov %w3, %%es; mov %w3, %%ss"
+	__asm__ volatile("lgdt %0; lidt %1; mov %w2, %%ds; mov %w2, %%es; mov %w2, %%ss"
 	                 :
-	                 : "m"(gdtr), "m"(idtr), "r"(TSS_SELECTOR), "r"(KIT_DATA)
+	                 : "m"(gdtr), "m"(idtr), "r"(KIT_DATA)
 	                 : "memory");
 	wrmsr(X2APIC_SVR, 0x100 | SPURIOUS_VECTOR); /* software enable */
 	wrmsr(X2APIC_TPR, 0);

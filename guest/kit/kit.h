@@ -77,6 +77,10 @@ static inline void kit_timer_at(uint64_t tsc)
 #define X2APIC_LVT_TIMER 0x832
 #define X2APIC_SELF_IPI 0x83f
 
+/* Starts the partition's vCPU with that APIC ID, once, in function(), with interrupts off and a stack of 8 KiB; kit_try() and the
+ * console are the first one's. */
+void kit_start_second(uint32_t apic_id, void (*function)(void));
+
 /* Descriptors the kit set up; GDT and TSS are there for an application that wants to go below CPL 0. */
 #define KIT_CODE 0x10
 #define KIT_DATA 0x18
