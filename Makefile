@@ -73,8 +73,12 @@ CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
-CORE_C := $(filter-out vmx/scheduled.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c core/posted.c,$(CORE_C))
-CORE_ASM := $(filter-out vmx/scheduled.asm,$(CORE_ASM))
+CORE_C := $(filter-out vmx/scheduled.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c core/posted.c core/smi.c,$(CORE_C))
+CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
+endif
+# The trace.
+ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
+CORE_C := $(filter-out vmx/trace.c,$(CORE_C))
 endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
@@ -85,7 +89,7 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
-CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic sched/sched hypercall/hypercall \
+CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace sched/sched hypercall/hypercall \
 	core/sha256
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile

@@ -17,6 +17,7 @@
  * The core's virtual addresses (all in one 1 GiB, PML4 entry 511, PDPT entry 510):
  *   CORE_BASE    the run, section by section, offset = physical offset in the run
  *   PERCPU_BASE  this CPU's own block, piece by piece with unmapped guard pages between
+ *   CORE_MEMORY_BASE  this CPU's parts of the memories that the core writes for partitions to read
  *   WINDOW_BASE  two PDEs, absent at first, through which this CPU looks at other memory
  */
 #ifndef BOOT_HANDOFF_H
@@ -26,6 +27,7 @@
 
 #define CORE_BASE 0xffffffff80000000ull
 #define PERCPU_BASE 0xffffffff90000000ull
+#define CORE_MEMORY_BASE (PERCPU_BASE + (2ull << 20))
 #define WINDOW_BASE 0xffffffffa0000000ull
 #define WINDOW_SIZE (4ull << 20)
 
@@ -33,9 +35,9 @@
 #define HANDOFF_MAGIC 0x46464f444e414842ull /* "BHANDOFF" */
 #define HANDOFF_VERSION 1u
 
-/* Pages of one CPU's tables: PML4, PDPT, PD, PT for CORE_BASE, PT for PERCPU_BASE. The PD is page 2:
- * the core changes nothing in these tables but the two window PDEs. */
-#define CPU_TABLE_PAGES 5u
+/* Pages of one CPU's tables: PML4, PDPT, PD, PT for CORE_BASE, PT for PERCPU_BASE, and PT for CORE_MEMORY_BASE if there is
+ * such memory. The PD is page 2: the core changes nothing in these tables but the two window PDEs. */
+#define CPU_TABLE_PAGES (5u + (CONFIG_CORE_MEMORIES > 0))
 /* The transition space: CPU 0's tables at entry 511, the two trampoline pages one to one (read, execute). */
 #define TRANSITION_TABLE_PAGES 4u /* PML4, PDPT, PD, PT */
 
@@ -89,6 +91,7 @@ struct handoff_memory {
 /* Sizes come from the configuration (config_sizes.h). */
 #ifndef CONFIG_MEMORIES
 #define CONFIG_MEMORIES 1
+#define CONFIG_CORE_MEMORIES 0
 #define CONFIG_PARTITIONS 1
 #define CONFIG_CPUS 1
 #endif

@@ -31,9 +31,23 @@ static struct pt_pool new_space(uint64_t at, uint32_t pages)
 	return pool;
 }
 
-static uint64_t cpu_space(const struct core_header *core, uint64_t run, uint64_t tables, uint32_t cpu)
+/* The parts of this CPU in the memories that the core writes for partitions to read. Last, for the order of tables. */
+static void map_core_memories(struct pt_pool *pool, const struct handoff *h, uint32_t cpu)
+{
+	for (uint32_t i = 0; i < config.memory_count; i++) {
+		const struct config_memory *m = &config.memories[i];
+		uint64_t part = m->size / config.cpu_count;
+
+		if (m->owner == CONFIG_CORE)
+			map(pool, CORE_MEMORY_BASE + m->core_at, h->memory[i].hpa + cpu * part, part,
+			    RIGHT_READ | RIGHT_WRITE);
+	}
+}
+
+static uint64_t cpu_space(const struct core_header *core, const struct handoff *h, uint64_t tables, uint32_t cpu)
 {
 	struct pt_pool pool = new_space(tables, CPU_TABLE_PAGES);
+	uint64_t run = h->core_hpa;
 	uint64_t block = run + core->section[SECTION_PERCPU].start + (uint64_t)cpu * core->percpu_stride;
 
 	/* Tables come into being in the order of handoff.h, since the sections are mapped first. */
@@ -50,6 +64,8 @@ static uint64_t cpu_space(const struct core_header *core, uint64_t run, uint64_t
 			map(&pool, PERCPU_BASE + p->va, block + p->offset, p->size, RIGHT_READ | RIGHT_WRITE);
 	}
 	map(&pool, PERCPU_BASE + core->window_pd_va, tables + PD_PAGE * PAGE_SIZE, PAGE_SIZE, RIGHT_READ | RIGHT_WRITE);
+	if (CONFIG_CORE_MEMORIES)
+		map_core_memories(&pool, h, cpu);
 	check_used(&pool);
 	return tables;
 }
@@ -60,7 +76,7 @@ void build_spaces(const struct core_header *core, struct handoff *h)
 	struct pt_pool transition = new_space(tables, TRANSITION_TABLE_PAGES);
 
 	for (uint32_t cpu = 0; cpu < config.cpu_count; cpu++)
-		h->cpu_cr3[cpu] = cpu_space(core, h->core_hpa,
+		h->cpu_cr3[cpu] = cpu_space(core, h,
 		                            tables + (TRANSITION_TABLE_PAGES + cpu * CPU_TABLE_PAGES) * PAGE_SIZE, cpu);
 	map(&transition, h->trampoline, h->trampoline, 2 * PAGE_SIZE, RIGHT_READ | RIGHT_EXEC);
 	check_used(&transition);

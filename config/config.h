@@ -22,7 +22,9 @@
 
 #define CONFIG_HPA_ANY UINT64_MAX /* placed by the loader's rule */
 #define CONFIG_SHARED UINT16_MAX  /* owner of a memory that several partitions map */
+#define CONFIG_CORE 0xfffeu       /* owner of a memory that the core writes: partitions may read it, no more */
 #define CONFIG_NONE UINT16_MAX
+#define CORE_MEMORY_SIZE LARGE_PAGE_SIZE /* room for the parts of one CPU */
 
 /* Limits that the tables' field widths and the core's bounds rest on. */
 #define CONFIG_MAX_CPUS 64u
@@ -36,13 +38,17 @@
 #define RIGHT_WRITE 2u
 #define RIGHT_EXEC 4u
 
-/* A run of host memory. Private to one partition, or declared shared. */
+/*
+ * A run of host memory. Private to one partition, declared shared, or written by the core (CONFIG_CORE): then it has one part
+ * for each CPU, in the order of their indices, and each CPU has its own part, and no other, at CORE_MEMORY_BASE + core_at.
+ */
 struct config_memory {
 	const char *name;
 	uint64_t size;  /* multiple of PAGE_SIZE */
 	uint64_t hpa;   /* fixed host-physical address, or CONFIG_HPA_ANY */
 	uint64_t align; /* power of two, PAGE_SIZE at least: where the loader may place it */
-	uint16_t owner; /* index of the owning partition, or CONFIG_SHARED */
+	uint16_t owner; /* index of the owning partition, CONFIG_SHARED, or CONFIG_CORE */
+	uint32_t core_at;
 };
 
 /* Where a partition sees (a part of) a memory. */

@@ -11,7 +11,8 @@
 #ifndef CONFIG_CPUS
 #define CONFIG_CPUS CONFIG_MAX_CPUS
 #define CONFIG_PARTITIONS CONFIG_MAX_PARTITIONS
-#define CONFIG_MEMORIES (2u * CONFIG_MAX_PARTITIONS)
+#define CONFIG_MEMORIES (2u * CONFIG_MAX_PARTITIONS + CONFIG_CORE_MEMORIES)
+#define CONFIG_CORE_MEMORIES 1u
 #define CONFIG_MAPS_MAX CONFIG_MAX_MAPS
 #define CONFIG_CPUID_MAX 255u
 #define CONFIG_MSR_SHADOWS 255u
@@ -129,6 +130,30 @@ static enum config_rule check_names(const struct config *c, struct config_fault 
 	return RULE_OK;
 }
 
+/* Constant 0 where the configuration has none such: then there is no such owner. */
+static bool core_writes(const struct config_memory *m)
+{
+	return CONFIG_CORE_MEMORIES && m->owner == CONFIG_CORE;
+}
+
+/* A part for each CPU, and room for it where the CPU sees it. */
+static enum config_rule check_core_memory(const struct config *c, unsigned index, struct config_fault *fault)
+{
+	const struct config_memory *m = &c->memories[index];
+	uint64_t part = m->size / c->cpu_count;
+
+	if (m->size % c->cpu_count != 0 || !page_multiple(part))
+		return fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, index, CONFIG_NONE);
+	if (!page_multiple(m->core_at) || !within(m->core_at, part, CORE_MEMORY_SIZE))
+		return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, CONFIG_NONE);
+	for (unsigned j = 0; j < index; j++) {
+		const struct config_memory *n = &c->memories[j];
+		if (core_writes(n) && overlap(m->core_at, part, n->core_at, n->size / c->cpu_count))
+			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, j);
+	}
+	return RULE_OK;
+}
+
 static enum config_rule check_memories(const struct config *c, struct config_fault *fault)
 {
 	for (unsigned i = 0; i < c->memory_count; i++) {
@@ -144,6 +169,8 @@ static enum config_rule check_memories(const struct config *c, struct config_fau
 			if (n->hpa != CONFIG_HPA_ANY && overlap(m->hpa, m->size, n->hpa, n->size))
 				return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
 		}
+		if (core_writes(m) && check_core_memory(c, i, fault) != RULE_OK)
+			return fault->rule;
 	}
 	return RULE_OK;
 }
@@ -161,16 +188,17 @@ static enum config_rule check_map(const struct config *c, unsigned partition, un
 	if (m->size == 0 || !page_multiple(m->size | m->gpa | m->offset) || !within(m->offset, m->size, memory->size) ||
 	    !within(m->gpa, m->size, ADDRESS_LIMIT))
 		return fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
-	if (memory->owner != CONFIG_SHARED && memory->owner != partition)
+	if (memory->owner != CONFIG_SHARED && memory->owner != partition && !core_writes(memory))
 		return fault_at(fault, RULE_MEMORY_OWNER, partition, index, m->memory);
 	if ((m->rights & RIGHT_READ) == 0 || (m->rights & ~(RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC)) != 0 ||
-	    (memory->owner == CONFIG_SHARED && (m->rights & RIGHT_WRITE) != 0 && (m->rights & RIGHT_EXEC) != 0))
+	    (memory->owner == CONFIG_SHARED && (m->rights & RIGHT_WRITE) != 0 && (m->rights & RIGHT_EXEC) != 0) ||
+	    (core_writes(memory) && m->rights != RIGHT_READ))
 		return fault_at(fault, RULE_MAP_RIGHTS, partition, index, CONFIG_NONE);
 	for (unsigned j = 0; j < index; j++) {
 		const struct config_map *n = &p->maps[j];
 		if (overlap(m->gpa, m->size, n->gpa, n->size))
 			return fault_at(fault, RULE_MAP_OVERLAP, partition, index, j);
-		if (m->memory == n->memory && memory->owner != CONFIG_SHARED &&
+		if (m->memory == n->memory && memory->owner == partition &&
 		    overlap(m->offset, m->size, n->offset, n->size))
 			return fault_at(fault, RULE_MAP_ALIAS, partition, index, j);
 	}
@@ -194,7 +222,8 @@ static enum config_rule check_maps(const struct config *c, struct config_fault *
 				return fault->rule;
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		uint16_t owner = c->memories[i].owner;
-		if ((owner != CONFIG_SHARED && owner >= c->partition_count) || !memory_is_mapped(c, i))
+		if ((owner != CONFIG_SHARED && owner >= c->partition_count && !core_writes(&c->memories[i])) ||
+		    !memory_is_mapped(c, i))
 			return fault_at(fault, RULE_MEMORY_OWNER, CONFIG_NONE, i, CONFIG_NONE);
 	}
 	return RULE_OK;
@@ -470,7 +499,8 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_MEMORY_OWNER] = "a memory is mapped by a partition that does not own it, or by nobody",
 		[RULE_MAP_RANGE] = "a map is empty, not page-aligned, or leads outside its memory",
 		[RULE_MAP_OVERLAP] = "two maps of a partition overlap",
-		[RULE_MAP_RIGHTS] = "a map's rights lack read, or write and execute a shared memory",
+		[RULE_MAP_RIGHTS] =
+			"a map's rights lack read, write and execute a shared memory, or do more than read one that the core writes",
 		[RULE_MAP_ALIAS] = "a partition maps the same bytes of its memory twice",
 		[RULE_CPU_OWNER] = "a dedicated CPU is owned twice, or CPUs and vCPUs disagree",
 		[RULE_APIC_ID] = "a virtual APIC ID is used twice or above 254",

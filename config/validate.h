@@ -14,13 +14,14 @@ enum config_rule {
 	RULE_MAGIC,        /* magic or version is not this build's */
 	RULE_COUNT,        /* a count is 0 or above its limit */
 	RULE_NAME,         /* a name is empty, too long, not [a-z0-9_-], or used twice */
-	RULE_MEMORY_SIZE,  /* 0, not a multiple of 4 KiB, or above 2^46 */
-	RULE_MEMORY_PLACE, /* fixed address not aligned, beyond 2^46, or overlapping another fixed memory */
+	RULE_MEMORY_SIZE,  /* 0, not a multiple of 4 KiB, or above 2^46; of one that the core writes: not of one for each CPU */
+	RULE_MEMORY_PLACE, /* fixed address not aligned, beyond 2^46, or overlapping another fixed memory; the same of the
+	                      * place at which CPUs write one of theirs */
 	RULE_MEMORY_OWNER, /* owner does not exist, or a private memory is mapped by another partition, or a memory nobody maps */
 	RULE_MAP_RANGE,    /* map outside its memory, not aligned, or empty */
 	RULE_MAP_OVERLAP,  /* two maps of a partition overlap in guest-physical space */
 	RULE_MAP_RIGHTS,   /* no read right (EPT: write without read is a misconfiguration), unknown bits,
-	                      * or write and execute on a shared memory */
+	                      * write and execute on a shared memory, or more than read on one that the core writes */
 	RULE_MAP_ALIAS,    /* the same bytes of a private memory are mapped twice */
 	RULE_CPU_OWNER,    /* cpus[] and vcpus[] disagree, or a dedicated CPU has more than one vCPU */
 	RULE_APIC_ID,      /* virtual APIC ID used twice, or above 254 */

@@ -51,6 +51,8 @@ static void print_status(void)
 
 	for (uint32_t i = 0; i < count || i == 0; i++)
 		print_vcpu(&this_cpu->vcpu[i]);
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_print_status();
 }
 
 void attention(void)

@@ -53,7 +53,7 @@ void attention_kick(uint32_t cpu);
 /* Do what other CPUs have asked this one for. Called where an NMI has brought it here, and when it sleeps. */
 void attention(void);
 
-/* Scrub the memories that several partitions share. Boot CPU, before any partition runs. */
+/* Scrub the memories that several partitions share, and those that the core writes. Boot CPU, before any partition runs. */
 void memory_scrub_shared(void);
 
 /* Host-physical address behind a guest-physical one, and how many bytes follow it in the same map; 0 bytes: not mapped. */

@@ -150,14 +150,18 @@ void cpu_init(uint32_t index)
 }
 
 /*
- * Exceptions in root mode. An NMI is the core's attention (or the platform's): the guest that is running here must
+ * Exceptions in root mode. One that was to be expected, while probing for an MSR, goes on behind. An NMI is the core's attention (or the platform's): the guest that is running here must
  * exit at once, whatever instruction this interrupted, so the preemption timer is set to fire on the next entry.
  */
-void core_exception(const struct exception_frame *frame);
-void core_exception(const struct exception_frame *frame)
+void core_exception(struct exception_frame *frame);
+void core_exception(struct exception_frame *frame)
 {
 	struct vcpu *vcpu = this_cpu->running;
 
+	if (CONFIG_SCHEDULED_CPUS && frame->vector == 13 && frame->rip == (uint64_t)cpu_probe_rdmsr) {
+		frame->rip = (uint64_t)cpu_probe_failed;
+		return;
+	}
 	if (frame->vector != 2)
 		panic_exception(frame);
 	panic_check();

@@ -11,6 +11,9 @@
 #include "boot/handoff.h"
 #include "config/config.h"
 #include "vmx/vcpu.h"
+#if CONFIG_TRACE_ENTRIES
+#include "vmx/trace.h"
+#endif
 #if CONFIG_SCHEDULED_CPUS
 #include "vmx/scheduled.h"
 #endif
@@ -39,6 +42,9 @@ struct cpu {
 	uint32_t index;       /* into config.cpus */
 	uint32_t apic_id;     /* physical x2APIC ID */
 	struct vcpu *running; /* whose VMCS is current, or 0 */
+#if CONFIG_TRACE_ENTRIES
+	struct trace trace;
+#endif
 #if CONFIG_SCHEDULED_CPUS
 	struct scheduled_cpu scheduled; /* of use on scheduled CPUs only */
 #endif
@@ -92,5 +98,9 @@ _Noreturn void cpu_sleep(void);
 extern const uint64_t core_idt[64];
 void cpu_load_segments(void);
 void cpu_unblock_nmi(void);
+
+/* Implemented in core/probe.asm. RDMSR of one that this CPU may lack: 1, or 0 if that is #GP. The two labels are for the handler. */
+int cpu_probe_msr(uint32_t msr, uint64_t *value);
+extern const uint8_t cpu_probe_rdmsr[], cpu_probe_failed[];
 
 #endif

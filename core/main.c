@@ -7,6 +7,7 @@
 #include "panic.h"
 #include "vmx/capability.h"
 #include "vmx/startup.h"
+#include "vmx/trace.h"
 #include "x86.h"
 
 _Static_assert(__builtin_offsetof(struct handoff, cpu_cr3) == 56, "core/entry.asm");
@@ -72,6 +73,7 @@ void cpu_run(uint32_t index)
 	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
 	if (cpu_is_scheduled(index))
 		scheduled_run(epoch);
+	trace_init(0);
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
 	if (slot->vcpu == 0 && !partition_load(slot->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");

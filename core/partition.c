@@ -166,6 +166,8 @@ static uint64_t scrub(uint16_t partition)
 void memory_scrub_shared(void)
 {
 	scrub(CONFIG_SHARED);
+	if (CONFIG_CORE_MEMORIES)
+		scrub(CONFIG_CORE);
 	window_close();
 }
 

@@ -42,7 +42,16 @@
 #define BH_COUNTER_START_TSC 4  /* TSC when the vCPU was first entered */
 #define BH_COUNTER_LOADER_TSC 5 /* TSC at the first instructions of the loader */
 #define BH_COUNTER_SCHEDULE 6   /* schedule in force on the calling CPU; on a dedicated one, that was asked for last */
-#define BH_COUNTER_REASON 64    /* 64 + n: exits with basic reason n, n 0 to 79 */
+/* Of a vCPU on a shared CPU; BH_EINVAL on a dedicated one. But for the first, they are the CPU's and show something of its other users. */
+#define BH_COUNTER_USED 8          /* TSC ticks that this vCPU has run, its exits included */
+#define BH_COUNTER_IDLE 9          /* ticks in which nobody ran; settled at the scheduler's last decision */
+#define BH_COUNTER_WINDOWS 10      /* windows begun */
+#define BH_COUNTER_WINDOWS_CUT 11  /* windows that began too late for their length */
+#define BH_COUNTER_WINDOWS_LOST 12 /* windows that were over before they could begin */
+#define BH_COUNTER_LATE_MAX 13     /* ticks from a window's plan to the decision that began it, at most */
+#define BH_COUNTER_OVERRUN_MAX 14  /* ticks that a vCPU has run beyond its budget, at most */
+#define BH_COUNTER_SMIS 15 /* system-management interrupts since the CPU's reset; BH_EINVAL if it does not count them */
+#define BH_COUNTER_REASON 64 /* 64 + n: exits with basic reason n, n 0 to 79 */
 
 /* CPUID leaf 40000100h: EBX, ECX, EDX = "Bulkhead    "; EAX = 40000101h.
  * Leaf 40000101h: EAX = BH_ABI_VERSION, EBX = 0. */

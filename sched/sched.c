@@ -47,7 +47,7 @@ void sched_init(struct sched *s, uint64_t epoch, uint64_t now)
 	s->edge = s->next_start = s->frame_start = epoch;
 	s->ready = s->background = s->early = 0;
 	s->slack_wake = SCHED_NEVER;
-	s->late = s->overrun_max = s->windows_cut = s->windows_lost = 0;
+	s->late = s->late_max = s->overrun_max = s->windows = s->windows_cut = s->windows_lost = 0;
 	for (uint32_t i = 0; i < s->entity_count; i++) {
 		const struct sched_entity_config *c = &s->configs[i];
 
@@ -150,6 +150,8 @@ static void cross_edge(struct sched *s, uint64_t now)
 		if (now < s->next_start) {
 			s->began |= SCHED_WINDOW;
 			s->late = now - plan;
+			s->late_max = max(s->late_max, s->late);
+			s->windows++;
 			s->first = w->first;
 			s->end = w->end;
 			s->edge = now + w->length;

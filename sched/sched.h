@@ -106,6 +106,8 @@ struct sched {
 
 	/* Counters. */
 	struct sched_account idle;
+	uint64_t windows;      /* begun */
+	uint64_t late_max;     /* the largest `late` */
 	uint64_t overrun_max;  /* ticks that one has run beyond its budget or turn, by a late decision */
 	uint64_t windows_cut;  /* begun too late for their length */
 	uint64_t windows_lost; /* over before a decision */

@@ -8,6 +8,7 @@
 #include "core/panic.h"
 #include "core/x86.h"
 #include "startup.h"
+#include "trace.h"
 #include "vmx.h"
 
 _Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132,
@@ -239,4 +240,5 @@ void vmx_exit(struct vcpu *vcpu)
 	} else {
 		exit_not_counted(vcpu, reason);
 	}
+	trace_dedicated_entry(vcpu, reason);
 }

@@ -7,10 +7,12 @@
 #include "core/lib.h"
 #include "core/panic.h"
 #include "core/posted.h"
+#include "core/smi.h"
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
 #include "startup.h"
+#include "trace.h"
 #include "vmx.h"
 
 #define MSR_X2APIC_FIRST 0x800u
@@ -42,6 +44,7 @@ static void wake(uint16_t slot)
 {
 	if (this_cpu->vcpu[slot].state == VCPU_STOPPED)
 		return;
+	trace_wake(&this_cpu->vcpu[slot]);
 	sched_wake(&mine->sched, slot);
 	if (this_cpu->running == &this_cpu->vcpu[slot] || sched_preempts(&mine->sched, slot))
 		mine->resched = 1;
@@ -95,6 +98,7 @@ static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 	}
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
 	lapic_deliver(&v->lapic, (uint32_t)vector);
+	trace_interrupt(vcpu, (uint32_t)vector);
 	interrupt_window(vcpu, v, v->lapic.pending >= 0);
 }
 
@@ -125,6 +129,7 @@ static void reschedule(uint64_t now)
 
 	mine->resched = 0;
 	d = sched_decide(&mine->sched, now);
+	trace_decision(&mine->sched);
 	mine->until = d.until;
 	make_current(d.entity == SCHED_IDLE ? &mine->idle : &this_cpu->vcpu[d.entity]);
 }
@@ -304,6 +309,7 @@ static void halt_vcpu(struct vcpu *vcpu)
 	mine->changed = 1;
 	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
 	sched_block(&mine->sched, slot_of(vcpu), interrupts ? v->lapic.deadline : SCHED_NEVER);
+	trace_wait(vcpu, interrupts ? v->lapic.deadline : SCHED_NEVER);
 	mine->resched = 1;
 }
 
@@ -381,6 +387,7 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 	else
 		vmx_exit(vcpu);
 	prepare_entry();
+	trace_entry(vcpu, reason);
 	if (this_cpu->running != vcpu || mine->reload) {
 		const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
 
@@ -398,6 +405,7 @@ void scheduled_stop(struct vcpu *vcpu)
 	mine->resched = 1;
 	mine->changed = 1;
 	prepare_entry();
+	trace_entry(TRACE_NO_EXIT, 0);
 	ASSERT(this_cpu->running != vcpu);
 	enter();
 }
@@ -441,7 +449,8 @@ void scheduled_run(uint64_t epoch)
 	mine->loaded = &mine->vcpu[0];
 	wrmsr(MSR_X2APIC_SVR, 0x1ff);
 	flush_init();
-	timeplan_init(epoch);
+	smi_init();
+	trace_init(epoch);
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		struct vcpu *vcpu = &this_cpu->vcpu[i];
 
@@ -456,9 +465,13 @@ void scheduled_run(uint64_t epoch)
 		if (cpu->slots[i].vcpu == 0 && !partition_load(cpu->slots[i].partition)) {
 			print("%s: not started: its payload is not the one it was configured with\n",
 			      vcpu->partition->name);
-			sched_block(&mine->sched, i, SCHED_NEVER);
+			vcpu->state = VCPU_STOPPED;
 		}
 	}
+	timeplan_init(epoch);
+	for (uint16_t i = 0; i < cpu->slot_count; i++)
+		if (this_cpu->vcpu[i].state == VCPU_STOPPED)
+			sched_block(&mine->sched, i, SCHED_NEVER);
 	switch_state_first();
 	xsetbv0(mine->xcr0_all);
 	ASSERT(cpuid(0xd, 0).r[1] <= sizeof mine->vcpu[0].fpu);
@@ -467,5 +480,6 @@ void scheduled_run(uint64_t epoch)
 	this_cpu->running = &mine->idle;
 	timeplan_ready();
 	prepare_entry();
+	trace_entry(TRACE_NO_EXIT, 0);
 	enter();
 }

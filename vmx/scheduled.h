@@ -49,13 +49,14 @@ struct scheduled_cpu {
 	uint8_t changed;               /* look at everything before the next entry */
 	uint8_t reload;                /* the next entry loads all registers of the guest */
 	volatile uint8_t nmi;          /* an NMI came in root mode */
+	uint8_t counts_smis;           /* the CPU has MSR_SMI_COUNT */
 	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
 };
 
 /* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */
 void vmx_exit_scheduled(struct vcpu *vcpu);
 
-/* Set up this CPU's scheduler from the configuration (vmx/timeplan.c). `epoch` as for scheduled_run(). */
+/* Set up this CPU's scheduler from the configuration (vmx/timeplan.c): its first frame is the next that begins. `epoch` as for scheduled_run(). */
 void timeplan_init(uint64_t epoch);
 
 /* This CPU has loaded its partitions: from now on it decides at each edge of its plan. */

@@ -95,9 +95,19 @@ static void init_frame(const struct config_cpu *cpu, const struct config_frame *
 	*frame = (struct sched_frame){ .windows = windows, .window_count = from->window_count };
 }
 
+/* Frames have begun at `epoch` on all CPUs; while this one loaded its partitions nobody could be there for them. Those are not lost: its
+ * first frame is the next one. */
+static uint64_t first_frame(uint64_t epoch, uint64_t now)
+{
+	const uint64_t length = mine->frames[0].windows[mine->frames[0].window_count].start;
+
+	return now <= epoch ? epoch : epoch + (now - epoch + length - 1) / length * length;
+}
+
 void timeplan_init(uint64_t epoch)
 {
 	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
+	uint64_t now;
 
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		const struct config_vcpu *c = &config.partitions[cpu->slots[i].partition].vcpus[cpu->slots[i].vcpu];
@@ -119,7 +129,8 @@ void timeplan_init(uint64_t epoch)
 	mine->sched.slack_turn = to_ticks(SLACK_TURN_US);
 	mine->sched.slack_min = to_ticks(SLACK_MIN_US);
 	mine->sched.entity_count = cpu->slot_count;
-	sched_init(&mine->sched, epoch, rdtsc());
+	now = rdtsc();
+	sched_init(&mine->sched, first_frame(epoch, now), now);
 }
 
 void timeplan_ready(void)

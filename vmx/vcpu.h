@@ -87,6 +87,12 @@ void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 /* Its local APIC as after INIT. */
 void scheduled_reset_apic(struct vcpu *vcpu);
 
+/* Counter BH_COUNTER_USED and following of hypercall/abi.h; BH_EINVAL if there is none. */
+int64_t scheduled_counter(const struct vcpu *vcpu, uint64_t which);
+
+/* A line about this CPU's time. */
+void scheduled_print_status(void);
+
 /* Text is left in a console ring: pump again in a millisecond. */
 void scheduled_console_due(void);
 

@@ -18,7 +18,7 @@ HOST_validate := config/validate.c config/validate_time.c
 HOST_validate_time := config/validate_time.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
-SEAM_TESTS := cpuid event hypercall icr io msr registers scheduled scheduled_core startup uart vcpu
+SEAM_TESTS := cpuid event hypercall icr io msr registers scheduled scheduled_core startup trace uart vcpu
 
 HOST_BUILD := build/host
 HOST_CC := gcc

@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "core/panic.h"
 #include "core/window.h"
+#include "vmx/trace.h"
 
 struct seam seam;
 
@@ -348,10 +349,11 @@ enum seam_end seam_run(void (*call)(void *), void *argument)
 	return END_RETURNED;
 }
 
+/* This CPU's block, and behind it its part of the trace. */
 static void map_cpu(void)
 {
 	static void *at;
-	const size_t size = (PERCPU_DATA - PERCPU_BASE) + ((sizeof(struct cpu) + 4095) & ~4095ull);
+	const size_t size = CORE_MEMORY_BASE - PERCPU_BASE + CORE_MEMORY_SIZE;
 
 	if (!at) {
 		at = mmap((void *)PERCPU_BASE, size, PROT_READ | PROT_WRITE,
@@ -359,7 +361,8 @@ static void map_cpu(void)
 		if (at != (void *)PERCPU_BASE)
 			abort();
 	}
-	memset(at, 0, size);
+	memset(this_cpu, 0, sizeof *this_cpu);
+	memset((void *)CORE_MEMORY_BASE, 0, TRACE_HEADER + CONFIG_TRACE_ENTRIES * sizeof(struct trace_record));
 }
 
 const struct config_port seam_ports[6] = {
@@ -381,6 +384,7 @@ void seam_reset(const struct seam_model *model)
 	seam.tsc_step = 1000;
 	vmcs_current = &seam.vmcs;
 	this_cpu->hpa = SEAM_CPU_HPA;
+	trace_init(0);
 }
 
 static uint16_t start_index;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/smi.h"
 #include "vmx/flush.h"
 
 void vmx_exit_entry_scheduled(void)
@@ -36,6 +37,15 @@ void switch_state_init(struct scheduled_vcpu *v)
 
 void switch_state_first(void)
 {
+}
+
+void smi_init(void)
+{
+}
+
+uint64_t smi_count(void)
+{
+	return seam.smis;
 }
 
 void flush_init(void)

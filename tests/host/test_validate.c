@@ -26,10 +26,10 @@ struct table {
 	struct config_schedule schedules[2];
 	struct config_frame frames[2][4];
 	struct config_window windows[2][3];
-	struct config_memory memories[3];
+	struct config_memory memories[5];
 	struct config_partition partitions[2];
 	struct config_vcpu vcpus[2][4];
-	struct config_map maps[2][2];
+	struct config_map maps[2][4];
 	struct config_segment segments[2][2];
 	struct config_cpuid cpuid[2][3];
 	struct config_msr msrs[2][4];
@@ -151,6 +151,26 @@ static void good(struct table *t)
 	};
 }
 
+/* With two memories that the core writes, and the first partition reads. */
+static void logs(struct table *t)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const uint64_t size = (i + 1) * 4 * PAGE_SIZE; /* four CPUs */
+
+		t->memories[3 + i] = (struct config_memory){ .name = i == 0 ? "log" : "other-log",
+			                                     .size = size,
+			                                     .hpa = CONFIG_HPA_ANY,
+			                                     .align = PAGE_SIZE,
+			                                     .owner = CONFIG_CORE,
+			                                     .core_at = i * (uint32_t)PAGE_SIZE };
+		t->maps[0][2 + i] = (struct config_map){
+			.memory = (uint16_t)(3 + i), .rights = RIGHT_READ, .gpa = (3 + i) * MIB, .size = size
+		};
+	}
+	t->config.memory_count = 5;
+	t->partitions[0].map_count = 4;
+}
+
 /* The ways to break it: a name, the rule, the fault's partition, index and other, and the change to a good table t,
  * whose first partition is p. */
 #define BREAKS(X)                                                                                                    \
@@ -212,6 +232,15 @@ static void good(struct table *t)
 	X(rights_execute, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = RIGHT_EXEC)                            \
 	X(rights_unknown, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = 15)                                    \
 	X(rights_shared, RULE_MAP_RIGHTS, 1, 1, NONE, t->maps[1][1].rights = RWX)                                    \
+	X(core_size, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->memories[3].size = 5 * PAGE_SIZE)                  \
+	X(core_size_odd, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->config.cpu_count = 3)                          \
+	X(core_place_odd, RULE_MEMORY_PLACE, NONE, 3, NONE, logs(t); t->memories[3].core_at = 2048)                  \
+	X(core_place_high, RULE_MEMORY_PLACE, NONE, 4, NONE, logs(t);                                                \
+	  t->memories[4].core_at = CORE_MEMORY_SIZE - PAGE_SIZE)                                                     \
+	X(core_place_overlap, RULE_MEMORY_PLACE, NONE, 4, 3, logs(t); t->memories[4].core_at = 0)                    \
+	X(core_write, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_WRITE)                     \
+	X(core_execute, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_EXEC)                    \
+	X(core_unread, RULE_MEMORY_OWNER, NONE, 4, NONE, logs(t); p->map_count = 3)                                  \
 	X(alias, RULE_MAP_ALIAS, 0, 1, 0,                                                                            \
 	  t->maps[0][1] = (struct config_map){                                                                       \
 		  .memory = 0, .rights = 1, .gpa = 4 * MIB, .offset = PAGE_SIZE, .size = PAGE_SIZE })                \
@@ -448,6 +477,9 @@ static void test_good_passes(void **state)
 	t.vcpus[1][1].background = 1;
 	t.config.flush = 0;
 	t.ports[0][1].kind = PORT_PASS; /* with no console of the host's own, the UART may be given away */
+	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
+	good(&t);
+	logs(&t);
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 }
 

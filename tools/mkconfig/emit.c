@@ -84,10 +84,13 @@ static void emit_machine(FILE *out, const struct plan *plan)
 		const struct config_memory *m = &c->memories[i];
 		fprintf(out,
 		        "\t{.name = \"%s\", .size = 0x%" PRIx64 ", .hpa = %s, .align = 0x%" PRIx64
-		        ", .owner = %s}, /* %s */\n",
+		        ", .owner = %s%s}, /* %s */\n",
 		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa),
-		        m->align, m->owner == CONFIG_SHARED ? "CONFIG_SHARED" : text("%u", m->owner),
-		        size_text(m->size));
+		        m->align,
+		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" :
+		        m->owner == CONFIG_CORE   ? "CONFIG_CORE" :
+		                                    text("%u", m->owner),
+		        m->owner == CONFIG_CORE ? text(", .core_at = 0x%x", m->core_at) : "", size_text(m->size));
 	}
 	fprintf(out, "};\n");
 }
@@ -375,6 +378,16 @@ static void emit_time_sizes(FILE *out, const struct config *c)
 	        slots, scheduled, larger(c->schedule_count, 1), windows);
 }
 
+static void emit_trace_sizes(FILE *out, const struct plan *plan)
+{
+	fprintf(out,
+	        "#define CONFIG_CORE_MEMORIES %u\n"
+	        "#define CONFIG_TRACE_ENTRIES %u\n",
+	        plan->trace_entries > 0 ? 1 : 0, plan->trace_entries);
+	if (plan->trace_entries > 0)
+		fprintf(out, "#define CONFIG_TRACE_MEMORY %u /* index in config.memories */\n", plan->trace_memory);
+}
+
 void emit_sizes(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
@@ -401,6 +414,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        "#define CONFIG_MSR_SHADOWS %u /* of one vCPU; 1 at least */\n",
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
+	emit_trace_sizes(out, plan);
 	emit_time_sizes(out, c);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"

@@ -117,6 +117,10 @@ static const cyaml_schema_field_t console_fields[] = {
 	TEXT_OPTIONAL("debug_port", struct in_console, debug_port),
 	CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t trace_fields[] = {
+	TEXT("entries", struct in_trace, entries),
+	CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t window_fields[] = {
 	TEXT("partition", struct in_window, partition),
 	TEXT("start", struct in_window, start),
@@ -145,6 +149,7 @@ static const cyaml_schema_field_t file_fields[] = {
 	TEXT("name", struct in_file, name),
 	CYAML_FIELD_MAPPING_PTR("board", CYAML_FLAG_POINTER, struct in_file, board, board_fields),
 	MAPPING_OPTIONAL(struct in_file, console, console_fields),
+	MAPPING_OPTIONAL(struct in_file, trace, trace_fields),
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,
 	                     &schedule_entry, 1, LIST_MAX),

@@ -109,11 +109,15 @@ struct in_board {
 struct in_console {
 	const char *uart, *debug_port;
 };
+struct in_trace {
+	const char *entries;
+};
 struct in_file {
 	const char *name, *itlb_multihit, *guard;
 	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
+	struct in_trace *trace;
 	struct in_schedule *schedules;
 	struct in_shared *shared;
 	struct in_partition *partitions;
@@ -184,6 +188,7 @@ struct plan {
 	struct plan_partition *extra;    /* same index as partitions */
 	const struct in_file *in;
 	uint64_t board_memory;
+	unsigned trace_entries, trace_memory; /* of each CPU, 0: no trace; index of the memory that holds them */
 };
 
 struct options {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From the file's structures to the tables, and the tables past the validator with every fault led back to its line. */
 #include "mkconfig.h"
+#include "../../hypercall/trace.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -37,12 +38,30 @@ static void fix_base(const struct plan *plan, struct config_memory *m, unsigned 
 		     size_text(plan->board_memory));
 }
 
+/* A ring for each CPU, whether it has partitions or not: its place is then its number's. */
+static void build_trace(struct plan *plan)
+{
+	const struct in_trace *trace = plan->in->trace;
+	unsigned line = line_of("trace/entries");
+	uint64_t entries, part;
+
+	if (trace == NULL)
+		return;
+	entries = parse_number(line, "entries", trace->entries, TRACE_ENTRIES_MIN, TRACE_ENTRIES_MAX);
+	if ((entries & (entries - 1)) != 0)
+		fail(line, "entries: %" PRIu64 " is not a power of two", entries);
+	part = (sizeof(struct trace_ring) + entries * sizeof(struct trace_record) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	plan->trace_entries = (unsigned)entries;
+	plan->trace_memory = plan->config.memory_count;
+	add_memory(plan, "trace", part * plan->config.cpu_count, CONFIG_CORE);
+}
+
 static void build_memories(struct plan *plan)
 {
 	const struct in_file *in = plan->in;
 	uint64_t total = 0, limit = plan->board_memory - BOARD_RESERVE;
 
-	plan->memories = allocate((in->partitions_count + in->shared_count) * sizeof *plan->memories);
+	plan->memories = allocate((in->partitions_count + in->shared_count + 1) * sizeof *plan->memories);
 	for (unsigned i = 0; i < in->partitions_count; i++) {
 		const struct in_partition *p = &in->partitions[i];
 		bool linux = p->boot->linux != NULL;
@@ -56,6 +75,7 @@ static void build_memories(struct plan *plan)
 		uint64_t size = parse_size(line_of("shared/%u/size", i), "size", s->size, PAGE_SIZE, GIB(1));
 		fix_base(plan, add_memory(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
 	}
+	build_trace(plan);
 	for (unsigned i = 0; i < plan->config.memory_count; i++)
 		total += plan->memories[i].size;
 	if (total > limit)
@@ -204,6 +224,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 		if (f->index == CONFIG_NONE)
 			return line_of("name");
 		partition = plan->config.partition_count;
+		if (plan->memories[f->index].owner == CONFIG_CORE)
+			return line_of("trace");
 		if (f->index >= partition)
 			return line_of("shared/%u/%s", f->index - partition,
 			               f->rule == RULE_MEMORY_PLACE ? "base" : "name");
