@@ -435,8 +435,7 @@ static enum config_rule check_policy(const struct config *c, const struct config
                                      struct config_fault *fault)
 {
 	/* Without schedules the core has no code behind that call. */
-	const uint64_t calls = ((1ull << BH_CALL_COUNT) - 1) &
-	                       ~(c->schedule_count == 0 ? 1ull << BH_SET_SCHEDULE : 0);
+	const uint64_t calls = ((1ull << BH_CALL_COUNT) - 1) & ~(c->schedule_count == 0 ? 1ull << BH_SET_SCHEDULE : 0);
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
 		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */

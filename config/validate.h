@@ -11,10 +11,10 @@
 /* One rule a table can break. config_rule_text() says it in a sentence. */
 enum config_rule {
 	RULE_OK = 0,
-	RULE_MAGIC,        /* magic or version is not this build's */
-	RULE_COUNT,        /* a count is 0 or above its limit */
-	RULE_NAME,         /* a name is empty, too long, not [a-z0-9_-], or used twice */
-	RULE_MEMORY_SIZE,  /* 0, not a multiple of 4 KiB, or above 2^46; of one that the core writes: not of one for each CPU */
+	RULE_MAGIC, /* magic or version is not this build's */
+	RULE_COUNT, /* a count is 0 or above its limit */
+	RULE_NAME,  /* a name is empty, too long, not [a-z0-9_-], or used twice */
+	RULE_MEMORY_SIZE, /* 0, not a multiple of 4 KiB, or above 2^46; of one that the core writes: not of one for each CPU */
 	RULE_MEMORY_PLACE, /* fixed address not aligned, beyond 2^46, or overlapping another fixed memory; the same of the
 	                      * place at which CPUs write one of theirs */
 	RULE_MEMORY_OWNER, /* owner does not exist, or a private memory is mapped by another partition, or a memory nobody maps */

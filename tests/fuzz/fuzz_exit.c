@@ -103,7 +103,8 @@ static void check_memory(const struct vcpu *vcpu)
 	const struct vcpu *old = &cpu_before.vcpu[0];
 
 	cpu_before.trace.running = this_cpu->trace.running;
-	fuzz_require(this_cpu->trace.head - cpu_before.trace.head <= 2, "an exit is a record, the first one a switch, too");
+	fuzz_require(this_cpu->trace.head - cpu_before.trace.head <= 2,
+	             "an exit is a record, the first one a switch, too");
 	cpu_before.trace.head = this_cpu->trace.head;
 	fuzz_require(!memcmp(cpu_before.vmxon_region, this_cpu->vmxon_region, sizeof cpu_before.vmxon_region) &&
 	                     !memcmp(cpu_before.gdt, this_cpu->gdt, sizeof(struct cpu) - offsetof(struct cpu, gdt)),

@@ -88,7 +88,7 @@ struct seam {
 	} written[SEAM_MSR_LOG]; /* the last WRMSRs */
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
 	uint32_t attention_count, flush_count, switch_count;
-	uint64_t smis; /* what smi_count() returns */
+	uint64_t smis;                /* what smi_count() returns */
 	uint64_t tsc_step;            /* RDTSC takes that long */
 	void (*on_instruction)(void); /* before VMREAD, VMWRITE, VMPTRLD, RDTSC, WRMSR: what comes in between */
 	uint64_t kicked;              /* bit n: CPU n, by NMI */

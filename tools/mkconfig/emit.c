@@ -104,7 +104,8 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 		const struct config_vcpu *v = &p->vcpus[i];
 		fprintf(out, "\t{.cpu = %u, .apic_id = %u", v->cpu, v->apic_id);
 		if (plan->cpus[v->cpu].scheduled)
-			fprintf(out, ", .slot = %u, .priority = %u, .background = %u, .early = %u, .budget = %u, .period = %u",
+			fprintf(out,
+			        ", .slot = %u, .priority = %u, .background = %u, .early = %u, .budget = %u, .period = %u",
 			        v->slot, v->priority, v->background, v->early, v->budget, v->period);
 		fprintf(out, "},\n");
 	}
@@ -383,7 +384,7 @@ static void emit_trace_sizes(FILE *out, const struct plan *plan)
 	fprintf(out,
 	        "#define CONFIG_CORE_MEMORIES %u\n"
 	        "#define CONFIG_TRACE_ENTRIES %u\n",
-	        plan->trace_entries > 0 ? 1 : 0, plan->trace_entries);
+	        plan->trace_entries > 0 ? 1u : 0u, plan->trace_entries);
 	if (plan->trace_entries > 0)
 		fprintf(out, "#define CONFIG_TRACE_MEMORY %u /* index in config.memories */\n", plan->trace_memory);
 }
