@@ -189,7 +189,7 @@ run: image
 size:
 	$(MAKE) --no-print-directory CONFIG=config/reference.yaml image
 	tools/size $(BUILD)/reference
-BENCH_IMAGES := bench bench_hostile latency
+BENCH_IMAGES := bench bench_hostile bench_windows latency
 bench: $(BUILD)/guest/rtload.efi
 	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
 	tools/bench --plot $(BUILD)/latency.svg
