@@ -32,7 +32,7 @@ enum trace_type {
 	TRACE_WINDOW, /* window `detail` of the frame had its plan `argument` ticks ago and begins; `who`: vCPU 0 of its owner */
 	TRACE_INTERRUPT, /* vector `detail` is given to `who` */
 	TRACE_WAKE,      /* `who` can run again */
-	TRACE_WAIT,      /* `who` waits: HLT, or for a start-up IPI. argument: ticks until its timer, 2^32 - 1: none */
+	TRACE_WAIT,      /* `who` waits, in HLT. argument: ticks until its timer, 2^32 - 1: none */
 	TRACE_CUT, /* `detail` windows were cut or lost. argument: SMIs since the CPU's reset, 2^32 - 1: it does not count them */
 	TRACE_SCHEDULE, /* schedule `detail` is in force from the frame on that has begun; before, `argument` was */
 	TRACE_TYPES
