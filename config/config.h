@@ -230,7 +230,7 @@ struct config_schedule {
 };
 #define CONFIG_MAX_WINDOWS 256u /* in a frame */
 #define CONFIG_MAX_SCHEDULES 8u
-#define CONFIG_MAX_SLOTS 64u /* vCPUs on a CPU */
+#define CONFIG_MAX_SLOTS 48u /* vCPUs on a CPU: as many as its block of the core's memory has room for (core/cpu.h) */
 #define CONFIG_GUARD_MAX_US 1000u
 #define CONFIG_FRAME_MIN_US 100u
 #define CONFIG_FRAME_MAX_US 10000000u

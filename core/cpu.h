@@ -72,6 +72,8 @@ static inline int cpu_is_scheduled(uint32_t index)
 	return CONFIG_SCHEDULED_CPUS && config.cpus[index].scheduled;
 }
 
+_Static_assert(sizeof(struct cpu) <= PERCPU_WINDOW_PD - PERCPU_DATA, "CONFIG_MAX_SLOTS: one page table maps the block");
+
 /* A CPU's block as it lies in the run; only sizes and addresses are of interest, since it is mapped piecewise. */
 struct percpu_block {
 	uint8_t stacks[PERCPU_DATA_OFFSET];
