@@ -43,9 +43,32 @@ void console_init(void)
 	outb(port + UART_MCR, 3); /* DTR, RTS */
 }
 
+/*
+ * A ring has one producer and one reader at a time. Where a partition has several vCPUs, the second to come is refused as if
+ * the ring were full, or empty: no CPU waits for another.
+ */
+static uint8_t ring_busy[CONFIG_PARTITIONS];
+
+static int enter_ring(uint16_t partition)
+{
+	return CONFIG_VCPUS == CONFIG_PARTITIONS || !__atomic_exchange_n(&ring_busy[partition], 1, __ATOMIC_ACQUIRE);
+}
+
+static void leave_ring(uint16_t partition)
+{
+	if (CONFIG_VCPUS > CONFIG_PARTITIONS)
+		__atomic_store_n(&ring_busy[partition], 0, __ATOMIC_RELEASE);
+}
+
 int console_put(uint16_t partition, uint8_t byte)
 {
-	return mux_put(&mux, partition + 1u, byte);
+	int taken;
+
+	if (!enter_ring(partition))
+		return 0;
+	taken = mux_put(&mux, partition + 1u, byte);
+	leave_ring(partition);
+	return taken;
 }
 
 uint32_t console_room(uint16_t partition)
@@ -55,7 +78,13 @@ uint32_t console_room(uint16_t partition)
 
 int console_get(uint16_t partition)
 {
-	return mux_get_input(&mux, partition + 1u);
+	int byte;
+
+	if (!enter_ring(partition))
+		return -1;
+	byte = mux_get_input(&mux, partition + 1u);
+	leave_ring(partition);
+	return byte;
 }
 
 static int transmitter_ready(void)

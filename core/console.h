@@ -16,13 +16,13 @@ void console_init(void);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_arguments(void (*put)(char), const char *format, va_list arguments);
 
-/* One byte of a partition's console. Returns 0 if its ring is full. The partition's CPU only. */
+/* One byte of a partition's console. Returns 0 if its ring is full, or another CPU of the partition is at it. Its CPUs only. */
 int console_put(uint16_t partition, uint8_t byte);
 
-/* Room in a partition's ring, bytes. The partition's CPU only. */
+/* Room in a partition's ring, bytes. Its CPUs only. */
 uint32_t console_room(uint16_t partition);
 
-/* One byte of input for a partition, or -1. The partition's CPU only. */
+/* One byte of input for a partition; -1 if there is none, or another CPU of the partition is at it. Its CPUs only. */
 int console_get(uint16_t partition);
 
 /*

@@ -96,8 +96,9 @@ static inline void guest_error_skip(struct vcpu *vcpu, enum error_class class, u
 /* Write to the interrupt command register (vmx/apic.c): only what stays in the partition. */
 void apic_write_icr(struct vcpu *vcpu, uint64_t value);
 
-/* The emulated 16550A: register 0 to 7 (vmx/uart.c). */
-uint8_t uart_read(struct vcpu *vcpu, uint32_t reg);
+/* The emulated 16550A of a partition: as after a reset; register 0 to 7 (vmx/uart.c). */
+void uart_init(uint16_t partition);
+uint8_t uart_read(uint16_t partition, uint32_t reg);
 void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value);
 
 /* Keep an eye on the console's output for a guest that may not come back soon. */

@@ -34,7 +34,7 @@ static void input(struct vcpu *vcpu, const struct config_port *p, uint32_t port,
 	uint32_t value = ones;
 
 	if (p && p->kind == PORT_UART && size == 1)
-		value = uart_read(vcpu, port - p->first);
+		value = uart_read(vcpu->partition_index, port - p->first);
 	/* A 32-bit result clears the upper half of RAX, narrower ones leave the rest alone. */
 	vcpu->regs[REG_RAX] = size == 4 ? value : (vcpu->regs[REG_RAX] & ~(uint64_t)ones) | value;
 }

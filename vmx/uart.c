@@ -2,6 +2,9 @@
 /*
  * A 16550A as far as drivers look: the transmitter is the partition's console ring, the receiver its keyboard. It has no
  * interrupt line: drivers poll. Registers as in the 16550D data sheet.
+ *
+ * There is one a partition, also where its vCPUs run on several CPUs. Those must take turns, as with a real one; if they do
+ * not, they see mixed registers and lose characters of their own.
  */
 #include "core/console.h"
 #include "exit.h"
@@ -19,11 +22,23 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define IIR_RECEIVED 0x04
 #define IIR_FIFOS 0xc0
 
-static int poll_input(struct vcpu *vcpu)
+static struct uart {
+	uint8_t ier, lcr, mcr, scratch, divisor_low, divisor_high, fcr;
+	int16_t received; /* byte waiting in the receiver, or -1 */
+} uarts[CONFIG_PARTITIONS];
+
+void uart_init(uint16_t partition)
 {
-	if (vcpu->uart.received < 0)
-		vcpu->uart.received = (int16_t)console_get(vcpu->partition_index);
-	return vcpu->uart.received >= 0;
+	uarts[partition] = (struct uart){ .received = -1 };
+}
+
+static int poll_input(uint16_t partition)
+{
+	struct uart *u = &uarts[partition];
+
+	if (u->received < 0)
+		u->received = (int16_t)console_get(partition);
+	return u->received >= 0;
 }
 
 /* In loop mode the four outputs come back as inputs; otherwise the line is always up (CTS, DSR, DCD). */
@@ -35,28 +50,28 @@ static uint8_t modem_status(const struct uart *u)
 }
 
 /* What would interrupt: drivers that poll ask here what there is to do. */
-static uint8_t interrupt_identification(struct vcpu *vcpu)
+static uint8_t interrupt_identification(uint16_t partition)
 {
-	const struct uart *u = &vcpu->uart;
+	const struct uart *u = &uarts[partition];
 	const uint8_t fifos = u->fcr & FCR_ENABLE ? IIR_FIFOS : 0;
 
-	if (u->ier & IER_RECEIVED && poll_input(vcpu))
+	if (u->ier & IER_RECEIVED && poll_input(partition))
 		return fifos | IIR_RECEIVED;
-	if (u->ier & IER_TRANSMITTER_EMPTY && console_room(vcpu->partition_index))
+	if (u->ier & IER_TRANSMITTER_EMPTY && console_room(partition))
 		return fifos | IIR_TRANSMITTER_EMPTY;
 	return fifos | IIR_NONE;
 }
 
-uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
+uint8_t uart_read(uint16_t partition, uint32_t reg)
 {
-	struct uart *u = &vcpu->uart;
+	struct uart *u = &uarts[partition];
 	uint8_t value = 0;
 
 	switch (reg) {
 	case RBR_THR:
 		if (u->lcr & LCR_DIVISOR_ACCESS)
 			return u->divisor_low;
-		if (poll_input(vcpu))
+		if (poll_input(partition))
 			value = (uint8_t)u->received;
 		u->received = -1;
 		return value;
@@ -64,15 +79,15 @@ uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
 		return u->lcr & LCR_DIVISOR_ACCESS ? u->divisor_high : u->ier;
 	case IIR_FCR:
 		console_pump();
-		return interrupt_identification(vcpu);
+		return interrupt_identification(partition);
 	case LCR:
 		return u->lcr;
 	case MCR:
 		return u->mcr;
 	case LSR:
 		console_pump();
-		value = poll_input(vcpu) ? LSR_DATA_READY : 0;
-		return console_room(vcpu->partition_index) ? value | LSR_TRANSMITTER_EMPTY : value;
+		value = poll_input(partition) ? LSR_DATA_READY : 0;
+		return console_room(partition) ? value | LSR_TRANSMITTER_EMPTY : value;
 	case MSR:
 		return modem_status(u);
 	default:
@@ -82,7 +97,7 @@ uint8_t uart_read(struct vcpu *vcpu, uint32_t reg)
 
 void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value)
 {
-	struct uart *u = &vcpu->uart;
+	struct uart *u = &uarts[vcpu->partition_index];
 
 	switch (reg) {
 	case RBR_THR:

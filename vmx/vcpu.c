@@ -167,7 +167,8 @@ void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
 	vcpu->partition = &config.partitions[partition];
 	vcpu->partition_index = partition;
 	vcpu->index = index;
-	vcpu->uart.received = -1;
+	if (index == 0)
+		uart_init(partition);
 	vcpu_init_cpuid(vcpu);
 	vcpu_init_msr_bitmap(vcpu);
 	vcpu_init_io_bitmap(vcpu);

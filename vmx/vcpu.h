@@ -16,12 +16,6 @@ enum { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, R
 
 #define EXIT_REASONS_COUNTED 80u
 
-/* The emulated 16550A (vmx/uart.c). */
-struct uart {
-	uint8_t ier, lcr, mcr, scratch, divisor_low, divisor_high, fcr;
-	int16_t received; /* byte waiting in the receiver, or -1 */
-};
-
 enum vcpu_state { VCPU_OFF, VCPU_RUNNING, VCPU_STOPPED };
 
 struct vcpu {
@@ -44,7 +38,6 @@ struct vcpu {
 	uint8_t preemption_armed;
 	uint8_t waiting; /* for a SIPI */
 	uint8_t state;
-	struct uart uart;
 	uint8_t vmcs[4096] __attribute__((aligned(4096)));
 	uint8_t msr_bitmap[4096];
 	uint8_t io_bitmap[8192];

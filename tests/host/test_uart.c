@@ -233,6 +233,24 @@ static void test_output_is_followed_up(void **state)
 	assert_int_equal(seam_get(VMCS_GUEST_RIP), 0x1000);
 }
 
+/* A driver's work goes on on another vCPU: what it set up is there. */
+static void test_vcpus_share_it(void **state)
+{
+	(void)state;
+	seam.in = "ab";
+	out(IER, 3);
+	out(LCR, 3);
+	assert_int_equal(in(LSR) & 1, 1);
+	vcpu = seam_start(&seam_models[0], 1);
+	assert_int_equal(vcpu->index, 1);
+	assert_int_equal(in(IER), 3);
+	assert_int_equal(in(LCR), 3);
+	assert_int_equal(in(DATA), 'a');
+	vcpu = seam_start(&seam_models[0], 0);
+	assert_int_equal(in(IER), 0);
+	assert_int_equal(in(LCR), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup(test_polling_input, setup),
 		cmocka_unit_test_setup(test_polling_output, setup),
 		cmocka_unit_test_setup(test_output_is_followed_up, setup),
+		cmocka_unit_test_setup(test_vcpus_share_it, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
