@@ -45,19 +45,33 @@ static void print_vcpu(const struct vcpu *vcpu)
 	      current ? vcpu_rip() : 0, vcpu_exits(vcpu), forbidden, vcpu->worst);
 }
 
-static void print_status(void)
+/* A parked CPU tells of itself, too. */
+static uint32_t told_vcpus(void)
 {
 	const uint32_t count = config.cpus[this_cpu->index].slot_count;
 
-	for (uint32_t i = 0; i < count || i == 0; i++)
-		print_vcpu(&this_cpu->vcpu[i]);
-	if (cpu_is_scheduled(this_cpu->index))
+	return count ? count : 1;
+}
+
+static void tell_next(void)
+{
+	const uint32_t next = told_vcpus() - this_cpu->status_left--;
+
+	print_vcpu(&this_cpu->vcpu[next]);
+	if (!this_cpu->status_left && cpu_is_scheduled(this_cpu->index))
 		scheduled_print_status();
+}
+
+void attention_tell(void)
+{
+	if (this_cpu->status_left && this_cpu->noted.head == this_cpu->noted.tail)
+		tell_next();
 }
 
 void attention(void)
 {
 	panic_check();
-	if (__atomic_exchange_n(&request[this_cpu->index], 0, __ATOMIC_SEQ_CST) & REQUEST_STATUS)
-		print_status();
+	if (__atomic_load_n(&request[this_cpu->index], __ATOMIC_RELAXED) &&
+	    __atomic_exchange_n(&request[this_cpu->index], 0, __ATOMIC_SEQ_CST) & REQUEST_STATUS)
+		this_cpu->status_left = told_vcpus();
 }

@@ -10,7 +10,8 @@
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define LSR_DATA_READY 0x01
 #define LSR_TRANSMITTER_HOLDING_EMPTY 0x20
-#define UART_FIFO 16u
+#define UART_BURST 8u /* bytes to it, and from it, in one go: at most its FIFO of 16 */
+#define MESSAGE_STEP 12u /* characters of a noted message in one go */
 #define RAW_POLLS 100000u /* bound of a wait for the transmitter */
 #define FLUSH_POLLS 4000000u
 
@@ -100,26 +101,72 @@ static void transmit(uint8_t byte)
 		outb(config.debug_port, byte);
 }
 
+static void note_arguments(const char *format, va_list arguments)
+{
+	struct noted *n = &this_cpu->noted;
+
+	if (n->tail - n->head == NOTED_MESSAGES)
+		n->lost++;
+	else
+		message_make(&n->message[n->tail++ % NOTED_MESSAGES], format, arguments);
+}
+
+static __attribute__((format(printf, 1, 2))) void note(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	note_arguments(format, arguments);
+	va_end(arguments);
+}
+
+/* A step of what this CPU has noted: returns 1 if something is left of it. */
+static int put_noted(void)
+{
+	struct noted *n = &this_cpu->noted;
+
+	if (n->head == n->tail)
+		return 0;
+	if (!n->reading)
+		message_begin(&n->reader, &n->message[n->head % NOTED_MESSAGES]);
+	n->reading = 1;
+	for (uint32_t i = 0; i < MESSAGE_STEP && mux_space(&mux, core_source()); i++) {
+		const char c = message_next(&n->reader);
+
+		if (!c) {
+			n->reading = 0;
+			n->head++;
+			break;
+		}
+		mux_put(&mux, core_source(), (uint8_t)c);
+	}
+	if (n->head == n->tail && n->lost) {
+		note("%u messages of CPU %u are lost: too many at once\n", n->lost, this_cpu->index);
+		n->lost = 0;
+	}
+	return n->head != n->tail;
+}
+
 int console_pump(void)
 {
-	int byte = -1, left = 1, status;
+	int byte = -1, left = put_noted(), full = 1, status;
 
 	if (__atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
 		return 1;
-	for (uint32_t i = 0; config.uart_port && i < UART_FIFO && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
+	for (uint32_t i = 0; config.uart_port && i < UART_BURST && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
 	     i++)
 		mux_input(&mux, inb(config.uart_port + UART_DATA));
 	if (transmitter_ready()) {
-		for (uint32_t i = 0; i < UART_FIFO && (byte = mux_next_output(&mux)) >= 0; i++)
+		for (uint32_t i = 0; i < UART_BURST && (byte = mux_next_output(&mux)) >= 0; i++)
 			transmit((uint8_t)byte);
-		left = byte >= 0;
+		full = byte >= 0;
 	}
 	status = mux.status_wanted;
 	mux.status_wanted = 0;
 	__atomic_store_n(&pump_busy, 0, __ATOMIC_RELEASE);
 	if (status)
 		attention_status();
-	return left;
+	return left | full;
 }
 
 void console_flush(void)
@@ -137,17 +184,43 @@ void console_raw(char byte)
 
 static void put_core(char byte)
 {
-	for (uint32_t i = 0; i < FLUSH_POLLS && !mux_put(&mux, core_source(), (uint8_t)byte) && !this_cpu->running; i++)
-		console_pump(); /* before partitions run there is time to wait for room */
+	for (uint32_t i = 0; i < FLUSH_POLLS && !mux_put(&mux, core_source(), (uint8_t)byte); i++)
+		console_pump();
+}
+
+/* Before partitions run there is time for it. */
+static void print_now(const struct message *m)
+{
+	struct message_reader r;
+
+	message_begin(&r, m);
+	for (char c = message_next(&r); c; c = message_next(&r))
+		put_core(c);
+	console_flush();
 }
 
 void print(const char *format, ...)
 {
+	struct message m;
 	va_list arguments;
 
 	va_start(arguments, format);
-	print_arguments(put_core, format, arguments);
+	if (this_cpu->running)
+		note_arguments(format, arguments);
+	else
+		message_make(&m, format, arguments);
 	va_end(arguments);
 	if (!this_cpu->running)
-		console_flush();
+		print_now(&m);
+}
+
+void print_raw(const char *format, va_list arguments)
+{
+	struct message m;
+	struct message_reader r;
+
+	message_make(&m, format, arguments);
+	message_begin(&r, &m);
+	for (char c = message_next(&r); c; c = message_next(&r))
+		console_raw(c);
 }

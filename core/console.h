@@ -9,12 +9,30 @@
 #include <stdarg.h>
 #include <stdint.h>
 
+#include "message.h"
+
 /* Set up the UART (115200 8N1, FIFOs) and the rings. Boot CPU, once, before any other CPU runs. */
 void console_init(void);
 
-/* Text of the core from this CPU: %s %c %u (uint32_t) %lu (uint64_t) %x %lx %%. Text that finds its ring full is cut. Any CPU. */
+/*
+ * Text of the core from this CPU (core/message.h: what the format may hold; strings are constants). While a vCPU runs here the message is
+ * only noted, and put out in small steps by console_pump(): no guest can make the core stay long by what it makes it say.
+ * Messages that find no room are counted, and the count is told. Any CPU.
+ */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void print_arguments(void (*put)(char), const char *format, va_list arguments);
+
+/* Past the rings and at once, by console_raw(): panic only. */
+void print_raw(const char *format, va_list arguments);
+
+/* What this CPU has noted and not put out yet. In struct cpu. */
+#define NOTED_MESSAGES 8u
+struct noted {
+	struct message message[NOTED_MESSAGES];
+	uint32_t head, tail; /* free-running */
+	uint32_t lost;
+	struct message_reader reader; /* of message[head], where `reading` */
+	uint8_t reading;
+};
 
 /* One byte of a partition's console. Returns 0 if its ring is full, or another CPU of the partition is at it. Its CPUs only. */
 int console_put(uint16_t partition, uint8_t byte);
@@ -26,9 +44,10 @@ uint32_t console_room(uint16_t partition);
 int console_get(uint16_t partition);
 
 /*
- * Move what the UART takes now (at most its FIFO of 16 bytes), and take in what it has received.
- * Returns 1 if text is left that the UART had no room for. At once if another CPU is at it. Any CPU.
+ * Move some bytes to the UART if it takes them now, and take in what it has received; a step of this CPU's noted messages.
+ * Returns 1 if text is left: again after CONSOLE_PAUSE ticks. At once if another CPU is at it. Any CPU. Bounded work.
  */
+#define CONSOLE_PAUSE (tsc_khz * 3 / 4) /* 750 us: as long as the line takes for UART_BURST bytes */
 int console_pump(void);
 
 /* Pump until the rings are empty, at most about a second: boot, and before a CPU stops for good. */

@@ -25,6 +25,9 @@ extern uint64_t tsc_khz;           /* constant after timer_init() */
 extern uint64_t ept_pointer[];     /* by partition; constant after ept_build() */
 extern uint64_t ept_pointer_empty; /* of a table without entries, for idle CPUs */
 
+/* Host-physical address of something of the core's that all CPUs share. */
+uint64_t core_phys(const void *p);
+
 /* Frequency of the TSC: CPUID leaf 15h, or counted against the ACPI PM timer at `pm_timer_port` (0: none). Boot CPU.
  * Returns 0 if there is neither. */
 int timer_init(uint16_t pm_timer_port);
@@ -52,6 +55,9 @@ void attention_kick(uint32_t cpu);
 
 /* Do what other CPUs have asked this one for. Called where an NMI has brought it here, and when it sleeps. */
 void attention(void);
+
+/* One line of what attention_status() asked this CPU for, if one is due and there is room for it: with each console_pump(). */
+void attention_tell(void);
 
 /* Scrub the memories that several partitions share, and those that the core writes. Boot CPU, before any partition runs. */
 void memory_scrub_shared(void);

@@ -179,5 +179,7 @@ void cpu_sleep(void)
 	for (;;) {
 		halt();
 		attention();
+		for (uint32_t i = 0; i < CONFIG_VCPUS_PER_CPU; i++)
+			attention_tell();
 	}
 }

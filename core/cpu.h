@@ -10,6 +10,7 @@
 
 #include "boot/handoff.h"
 #include "config/config.h"
+#include "console.h"
 #include "vmx/vcpu.h"
 #if CONFIG_TRACE_ENTRIES
 #include "vmx/trace.h"
@@ -42,6 +43,8 @@ struct cpu {
 	uint32_t index;       /* into config.cpus */
 	uint32_t apic_id;     /* physical x2APIC ID */
 	struct vcpu *running; /* whose VMCS is current, or 0 */
+	struct noted noted;   /* messages that are not text yet */
+	uint32_t status_left; /* so many vCPUs' states are still to be told */
 #if CONFIG_TRACE_ENTRIES
 	struct trace trace;
 #endif

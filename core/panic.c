@@ -17,7 +17,7 @@ static void raw(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	print_arguments(console_raw, format, arguments);
+	print_raw(format, arguments);
 	va_end(arguments);
 }
 
@@ -117,7 +117,7 @@ void panic(const char *format, ...)
 
 	panic_begin();
 	va_start(arguments, format);
-	print_arguments(console_raw, format, arguments);
+	print_raw(format, arguments);
 	va_end(arguments);
 	raw("\r\n");
 	panic_end();
@@ -148,7 +148,7 @@ void refuse(const char *format, ...)
 	console_flush();
 	raw("core: STOP: ");
 	va_start(arguments, format);
-	print_arguments(console_raw, format, arguments);
+	print_raw(format, arguments);
 	va_end(arguments);
 	raw("\r\nRESULT core stop\r\n");
 	for (;;)

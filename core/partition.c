@@ -22,6 +22,11 @@ static uint64_t empty_table[PT_ENTRIES] __attribute__((section(".ept"), aligned(
 uint64_t ept_pointer_empty;
 #endif
 
+uint64_t core_phys(const void *p)
+{
+	return handoff.core_hpa + ((uint64_t)p - (uint64_t)core_start);
+}
+
 static const volatile uint64_t *read_table(void *context, uint64_t phys)
 {
 	const struct pt_pool *pool = context;
@@ -91,13 +96,10 @@ void ept_build(void)
 
 	check_placement();
 #if CONFIG_SCHEDULED_CPUS
-	ept_pointer_empty = (handoff.core_hpa + ((uint64_t)empty_table - (uint64_t)core_start)) | EPTP_WRITE_BACK |
-	                    EPTP_WALK_LENGTH_4;
+	ept_pointer_empty = core_phys(empty_table) | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
 #endif
 	for (uint16_t i = 0; i < CONFIG_PARTITIONS; i++) {
-		struct pt_pool pool = { ept_pages[used],
-			                handoff.core_hpa + ((uint64_t)ept_pages[used] - (uint64_t)core_start),
-			                CONFIG_EPT_PAGES - used, 0 };
+		struct pt_pool pool = { ept_pages[used], core_phys(ept_pages[used]), CONFIG_EPT_PAGES - used, 0 };
 
 		build_one(i, &pool);
 		ept_pointer[i] = pool.phys | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;

@@ -51,6 +51,7 @@
 #define MSR_IA32_EFER 0xc0000080u
 #define MSR_X2APIC_ID 0x802u
 #define MSR_X2APIC_TPR 0x808u
+#define MSR_X2APIC_SELF 0x83fu
 #define MSR_X2APIC_EOI 0x80bu
 #define MSR_X2APIC_LDR 0x80du
 #define MSR_X2APIC_SVR 0x80fu

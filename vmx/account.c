@@ -50,10 +50,8 @@ void scheduled_print_status(void)
 	const struct sched *s = &mine->sched;
 	const uint64_t smis = smi_count();
 
-	print("CPU %u: %lu windows, %lu cut, %lu lost, latest %lu, overrun %lu, idle %lu ticks, SMIs ", this_cpu->index,
+	print("CPU %u: %lu windows, %lu cut, %lu lost, latest %lu, overrun %lu, idle %lu ticks\n", this_cpu->index,
 	      s->windows, s->windows_cut, s->windows_lost, s->late_max, s->overrun_max, s->idle.used);
-	if (smis == SMI_UNKNOWN)
-		print("not counted\n");
-	else
-		print("%lu\n", smis);
+	if (smis != SMI_UNKNOWN)
+		print("CPU %u: %lu SMIs\n", this_cpu->index, smis);
 }

@@ -21,15 +21,13 @@ static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 	vcpu->preemption_armed = 1;
 }
 
-/* While the serial line has not taken all text, this vCPU's CPU looks again each millisecond: who prints, pays. */
+/* Text waits: this vCPU's CPU sees to it by and by. Who prints, pays. */
 void console_follow_up(struct vcpu *vcpu)
 {
-	if (!console_pump())
-		return;
 	if (cpu_is_scheduled(this_cpu->index))
 		scheduled_console_due();
 	else if (!vcpu->preemption_armed)
-		arm_preemption(vcpu, (uint32_t)(tsc_khz >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT)));
+		arm_preemption(vcpu, (uint32_t)(CONSOLE_PAUSE >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT)));
 }
 
 static void exit_preemption_timer(struct vcpu *vcpu)
@@ -38,7 +36,9 @@ static void exit_preemption_timer(struct vcpu *vcpu)
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
 	attention();
 	startup_take(vcpu);
-	console_follow_up(vcpu);
+	attention_tell();
+	if (console_pump())
+		console_follow_up(vcpu);
 }
 
 /* An IRET that faulted had ended NMI blocking already: it must be as if it had not run (28.2.3). */

@@ -72,8 +72,8 @@ static void update_ppr(struct lapic *l)
 
 void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
 {
-	for (uint32_t i = 0; i < sizeof l->reg / sizeof l->reg[0]; i++)
-		l->reg[i] = 0;
+	for (uint32_t offset = 0; offset < 0x400; offset += 16)
+		*at(l, offset) = 0;
 	*at(l, LAPIC_ID) = l->x2apic ? id : id << 24;
 	*at(l, LAPIC_VERSION) = VERSION;
 	*at(l, LAPIC_LDR) = l->x2apic ? (id & ~0xfu) << 12 | 1u << (id & 0xf) : 0;
@@ -183,12 +183,20 @@ static enum lapic_effect write_lvt(struct lapic *l, uint32_t offset, uint32_t va
 	return LAPIC_DONE;
 }
 
-static void accept(struct lapic *l, uint32_t vector)
+/* Several at once, of which `vector` is the highest. */
+static inline __attribute__((always_inline)) void accept_bits(struct lapic *l, uint32_t vector, uint32_t bits)
 {
-	set_bit(l, LAPIC_IRR, vector);
-	clear_bit(l, LAPIC_TMR, vector);
-	if ((int)vector > l->pending && passes(l, vector))
+	uint32_t *irr = at(l, LAPIC_IRR + vector / 32 * 16), *tmr = at(l, LAPIC_TMR + vector / 32 * 16);
+
+	*irr |= bits;
+	*tmr &= ~bits;
+	if ((int)vector > l->pending && (l->hardware || passes(l, vector)))
 		l->pending = (int16_t)vector;
+}
+
+static inline __attribute__((always_inline)) void accept(struct lapic *l, uint32_t vector)
+{
+	accept_bits(l, vector, 1u << vector % 32);
 }
 
 /* Recorded until ESR is written; only the first since then raises the interrupt (11.5.3). */
@@ -207,6 +215,17 @@ void lapic_accept(struct lapic *l, uint32_t vector)
 		error(l, ESR_RECEIVE_ILLEGAL);
 	else if (vector <= 255 && get(l, LAPIC_SVR) & SVR_ENABLE)
 		accept(l, vector);
+}
+
+void lapic_accept_word(struct lapic *l, uint32_t word, uint32_t bits)
+{
+	if (bits && get(l, LAPIC_SVR) & SVR_ENABLE)
+		accept_bits(l, word * 32 + 31 - (uint32_t)__builtin_clz(bits), bits);
+}
+
+int lapic_passes(const struct lapic *l, uint32_t vector)
+{
+	return passes(l, vector);
 }
 
 void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high)
@@ -330,8 +349,8 @@ void lapic_deliver(struct lapic *l, uint32_t vector)
 {
 	clear_bit(l, LAPIC_IRR, vector);
 	set_bit(l, LAPIC_ISR, vector);
-	*at(l, LAPIC_PPR) = vector & 0xf0; /* it was above both TPR and what was in service */
-	update_pending(l);
+	*at(l, LAPIC_PPR) = vector & 0xf0; /* it was above both TPR and what was in service, */
+	l->pending = -1;                   /* and the highest request */
 }
 
 void lapic_timer_expire(struct lapic *l, uint64_t now)
@@ -347,6 +366,10 @@ void lapic_timer_expire(struct lapic *l, uint64_t now)
 	} else {
 		l->deadline = LAPIC_NEVER;
 	}
-	if (!(lvt & LVT_MASKED))
+	if (lvt & LVT_MASKED)
+		return;
+	if ((lvt & LVT_VECTOR) >= 16 && get(l, LAPIC_SVR) & SVR_ENABLE)
+		accept(l, lvt & LVT_VECTOR);
+	else
 		lapic_accept(l, lvt & LVT_VECTOR);
 }

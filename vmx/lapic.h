@@ -44,7 +44,9 @@ struct lapic {
 	uint64_t deadline;                                 /* TSC at which the timer fires next, or LAPIC_NEVER */
 	uint64_t period;                                   /* ticks, periodic mode; else 0 */
 	uint32_t count_ticks; /* TSC ticks of one tick of the APIC's clock: the crystal of CPUID leaf 15h */
-	int16_t pending; /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change */
+	int16_t pending; /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change.
+	                  * With `hardware`: a new request since the caller last set it to -1, whatever its priority */
+	uint8_t hardware; /* the CPU delivers from this page (virtual-interrupt delivery): ISR and PPR are its own */
 	uint8_t x2apic;      /* mode that the guest has chosen */
 	uint8_t esr_pending; /* errors since the last write to ESR */
 };
@@ -73,6 +75,12 @@ void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high);
 
 /* An edge-triggered interrupt arrives: vector 16 to 255. Dropped while the APIC is software-disabled. */
 void lapic_accept(struct lapic *l, uint32_t vector);
+
+/* The same for several at once: bit n of `bits` is vector 32 * word + n, vectors below 16 not among them. */
+void lapic_accept_word(struct lapic *l, uint32_t word, uint32_t bits);
+
+/* Is `vector` more urgent than what the processor does? */
+int lapic_passes(const struct lapic *l, uint32_t vector);
 
 /* The CPU takes `vector`: from IRR to ISR. */
 void lapic_deliver(struct lapic *l, uint32_t vector);

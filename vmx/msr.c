@@ -35,9 +35,9 @@ static __attribute__((noinline)) const struct config_msr *search(const struct co
 
 /* On a scheduled CPU nobody touches local APIC and deadline but the core, the vCPU has virtual ones; and some writes are noted for
  * the switch (vmx/scheduled.c, vmx/switch.c). */
-static int exits_anyway(uint32_t msr, int write)
+static int exits_anyway(const struct vcpu *vcpu, uint32_t msr, int write)
 {
-	if (!cpu_is_scheduled(this_cpu->index))
+	if (!cpu_is_scheduled(this_cpu->index) || scheduled_passes_msr(vcpu, msr, write))
 		return 0;
 	return msr >> 8 == 0x8 || msr == MSR_IA32_TSC_DEADLINE || (write && switch_msr_slot(msr) >= 0);
 }
@@ -50,12 +50,12 @@ static inline const struct config_msr *find(const struct vcpu *vcpu, uint32_t ms
 	return msr - m->first <= m->last - m->first ? m : search(vcpu->partition, msr);
 }
 
-static void bitmap_allow(uint8_t *bitmap, uint32_t msr, int write)
+static void bitmap_allow(struct vcpu *vcpu, uint32_t msr, int write)
 {
 	const uint32_t offset = (write ? 2048u : 0) + (msr >= HIGH_MSRS ? 1024u : 0), bit = msr & (BITMAP_MSRS - 1);
 
-	if ((msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS) && !exits_anyway(msr, write))
-		bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);
+	if ((msr < BITMAP_MSRS || msr - HIGH_MSRS < BITMAP_MSRS) && !exits_anyway(vcpu, msr, write))
+		vcpu->msr_bitmap[offset + bit / 8] &= (uint8_t) ~(1u << bit % 8);
 }
 
 /* SDM Vol. 3C, 25.6.9: a set bit exits. */
@@ -71,9 +71,9 @@ void vcpu_init_msr_bitmap(struct vcpu *vcpu)
 			if (m->read > MSR_PASS || m->write > MSR_PASS) /* others exit only as errors */
 				vcpu->msr_slot[hash(msr)] = (uint8_t)i;
 			if (m->read == MSR_PASS)
-				bitmap_allow(vcpu->msr_bitmap, msr, 0);
+				bitmap_allow(vcpu, msr, 0);
 			if (m->write == MSR_PASS)
-				bitmap_allow(vcpu->msr_bitmap, msr, 1);
+				bitmap_allow(vcpu, msr, 1);
 			if (m->read == MSR_SHADOW || m->write == MSR_SHADOW)
 				vcpu->msr_shadow[m->shadow + (msr - m->first)] = m->value;
 		}

@@ -20,21 +20,14 @@
 
 #define mine (&this_cpu->scheduled)
 
-static uint16_t slot_of(const struct vcpu *vcpu)
-{
-	return (uint16_t)(vcpu - this_cpu->vcpu);
-}
+#define DECISIONS 4u    /* in one stay in root mode */
+#define ENTRY_TICKS 24u /* from reading the TSC to the entry at least, where the preemption timer begins to count */
 
-static struct scheduled_vcpu *beside(const struct vcpu *vcpu)
+/* What stands beside the vCPU that has exited. It is not the idle one: that executes nothing, and so causes no such exit. */
+static inline struct scheduled_vcpu *guest(const struct vcpu *vcpu)
 {
-	return vcpu == &mine->idle ? 0 : &mine->vcpu[slot_of(vcpu)];
-}
-
-/* The same where it cannot be the idle vCPU: that one executes nothing, and so causes no such exit. */
-static struct scheduled_vcpu *guest(const struct vcpu *vcpu)
-{
-	ASSERT(vcpu != &mine->idle);
-	return &mine->vcpu[slot_of(vcpu)];
+	ASSERT(vcpu == this_cpu->running && vcpu != &mine->idle);
+	return mine->loaded;
 }
 
 /* ---- interrupts into the guest ---- */
@@ -50,7 +43,10 @@ static void wake(uint16_t slot)
 		mine->resched = 1;
 }
 
-/* Interrupts that other CPUs have posted for vCPUs of this one. */
+/*
+ * Interrupts that other CPUs have posted for vCPUs of this one. A vCPU takes its vectors itself when it is to run (take_vectors): the
+ * work here does not grow with what was sent. One that is woken for nothing gives its time back at once (can_run).
+ */
 static void take_posted(void)
 {
 	uint64_t slots = posted_take_slots(this_cpu->index);
@@ -59,16 +55,26 @@ static void take_posted(void)
 		const uint16_t slot = (uint16_t)__builtin_ctzll(slots);
 
 		slots &= slots - 1;
-		for (uint32_t word = 0; word < 8; word++) {
-			uint32_t bits = posted_take(this_cpu->index, slot, word);
-
-			for (uint32_t n = 0; bits && n < 32; n++, bits &= bits - 1)
-				lapic_accept(&mine->vcpu[slot].lapic, word * 32 + (uint32_t)__builtin_ctz(bits));
-		}
-		if (startup_left(&this_cpu->vcpu[slot]) ||
-		    (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS && mine->vcpu[slot].lapic.pending >= 0))
+		if (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS || startup_left(&this_cpu->vcpu[slot]))
 			wake(slot);
 	}
+}
+
+/* What is posted for this vCPU, into its virtual APIC. */
+static __attribute__((noinline)) void take_waiting(struct scheduled_vcpu *v)
+{
+	for (uint32_t word = 0; word < 4; word++) {
+		const uint64_t bits = posted_take(this_cpu->index, v->slot, word);
+
+		lapic_accept_word(&v->lapic, 2 * word, (uint32_t)bits);
+		lapic_accept_word(&v->lapic, 2 * word + 1, (uint32_t)(bits >> 32));
+	}
+}
+
+static inline void take_vectors(struct scheduled_vcpu *v)
+{
+	if (posted_waiting(this_cpu->index, v->slot))
+		take_waiting(v);
 }
 
 static void interrupt_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open)
@@ -81,11 +87,26 @@ static void interrupt_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_
 	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
 }
 
+/* The CPU delivers the rest: it has to know the highest request (RVI), which it lowers itself. SDM Vol. 3C, 25.4.2, 30.2. */
+static void request(struct lapic *l)
+{
+	const uint64_t status = vmread(VMCS_GUEST_INTERRUPT_STATUS);
+
+	if ((int)(status & INTERRUPT_STATUS_RVI) < l->pending)
+		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (status & ~INTERRUPT_STATUS_RVI) | (uint8_t)l->pending);
+	trace_interrupt(this_cpu->running, (uint8_t)l->pending);
+	l->pending = -1;
+}
+
 /* Give the guest its highest interrupt, or an exit as soon as it can take it. */
 static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 {
 	const int vector = v->lapic.pending;
 
+	if (v->lapic.hardware) {
+		request(&v->lapic);
+		return;
+	}
 	if (vector < 0) {
 		interrupt_window(vcpu, v, 0);
 		return;
@@ -104,17 +125,40 @@ static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 
 /* ---- the switch ---- */
 
-/* Put `next` in place of what ran. */
-static void make_current(struct vcpu *next)
+/* From now on who posts for the vCPU marks its slot; what came just before is looked for here. */
+static inline void stop_notifications(struct scheduled_vcpu *v)
 {
-	struct scheduled_vcpu *const v = beside(next);
+	posted_close(this_cpu->index, v->slot);
+	if (v->halted == HALTED_WITH_INTERRUPTS && posted_waiting(this_cpu->index, v->slot))
+		wake(v->slot);
+}
 
-	if (this_cpu->running == next)
-		return;
+/* Its VMCS, and who runs. mine->loaded is what ran last, or runs. */
+static inline void load(struct vcpu *next)
+{
+	if (this_cpu->running != &mine->idle && mine->apicv == APICV_POSTED)
+		stop_notifications(mine->loaded);
 	if (vmptrld(cpu_phys(next->vmcs)))
 		vmx_failed("VMPTRLD", cpu_phys(next->vmcs));
 	this_cpu->running = next;
-	if (!v || v == mine->loaded) /* the idle vCPU executes nothing: the last one's state stays */
+}
+
+/* Nobody runs: the last one's state stays in the CPU. */
+static void make_idle(void)
+{
+	if (this_cpu->running != &mine->idle)
+		load(&mine->idle);
+}
+
+/* Put vCPU and state of `v` in place of what ran. */
+static inline void make_current(struct vcpu *next, struct scheduled_vcpu *v)
+{
+	if (this_cpu->running == next)
+		return;
+	load(next);
+	if (mine->apicv == APICV_POSTED && v->lapic.hardware)
+		posted_open(this_cpu->index, v->slot);
+	if (v == mine->loaded)
 		return;
 	switch_state(mine->loaded, v, mine->xcr0_all);
 	mine->loaded = v;
@@ -123,31 +167,61 @@ static void make_current(struct vcpu *next)
 	mine->last_partition = next->partition;
 }
 
-static void reschedule(uint64_t now)
+/* Is there something for it to do? What it was sent and its timer count. Its VMCS need not be current. */
+static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
+{
+	struct lapic *l = &v->lapic;
+
+	if (startup_left(vcpu))
+		return 1;
+	if (vcpu->waiting)
+		return 0;
+	if (now >= l->deadline)
+		lapic_timer_expire(l, now);
+	take_vectors(v);
+	if (v->halted && !vcpu->nmi_pending &&
+	    (v->halted == HALTED_FOR_NMI || l->pending < 0 || !lapic_passes(l, (uint32_t)l->pending)))
+		return 0;
+	v->halted = NOT_HALTED;
+	return 1;
+}
+
+/* It waits for a SIPI, or was woken for nothing (its timer is masked, say): its time goes to the others. */
+static void give_up(const struct vcpu *vcpu, const struct scheduled_vcpu *v)
+{
+	sched_block(&mine->sched, v->slot,
+	            !vcpu->waiting && v->halted == HALTED_WITH_INTERRUPTS ? v->lapic.deadline : SCHED_NEVER);
+	mine->resched = 1;
+}
+
+/* Who runs? Returns 0 if that is not known yet, but enough was done for one stay in root mode. */
+static int decide(uint64_t now)
 {
 	struct sched_decision d;
+	struct scheduled_vcpu *v;
+	struct vcpu *next;
 
 	mine->resched = 0;
 	d = sched_decide(&mine->sched, now);
 	trace_decision(&mine->sched);
 	mine->until = d.until;
-	make_current(d.entity == SCHED_IDLE ? &mine->idle : &this_cpu->vcpu[d.entity]);
-}
-
-/* Can the vCPU whose turn it is go on? INIT, SIPI and NMI that were sent to it count, and its timer. One that waits for a SIPI, or that
- * was woken for nothing (its timer is masked, say), gives its time away. */
-static int can_run(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
-{
-	const int started = startup_take(vcpu);
-
-	if (now >= v->lapic.deadline)
-		lapic_timer_expire(&v->lapic, now);
-	if (vcpu->nmi_pending || (v->halted == HALTED_WITH_INTERRUPTS && v->lapic.pending >= 0))
-		v->halted = NOT_HALTED;
-	if (started && v->halted == NOT_HALTED)
+	if (d.entity == SCHED_IDLE) {
+		make_idle();
 		return 1;
-	sched_block(&mine->sched, slot_of(vcpu),
-	            started && v->halted == HALTED_WITH_INTERRUPTS ? v->lapic.deadline : SCHED_NEVER);
+	}
+	next = &this_cpu->vcpu[d.entity];
+	v = &mine->vcpu[d.entity];
+	if (!has_work(next, v, now)) {
+		give_up(next, v);
+		return 1;
+	}
+	make_current(next, v);
+	if (!startup_left(next))
+		return 1;
+	startup_take(next);
+	if (has_work(next, v, now))
+		return 1;
+	give_up(next, v);
 	return 0;
 }
 
@@ -156,53 +230,94 @@ static void console_now(uint64_t now)
 	if (now < mine->console_due)
 		return;
 	mine->console_due = SCHED_NEVER;
+	attention_tell();
 	if (console_pump())
 		scheduled_console_due();
+}
+
+/* An NMI came in root mode: what for? */
+static void after_nmi(void)
+{
+	mine->attention = 0;
+	attention();
+	if (this_cpu->status_left)
+		scheduled_console_due();
+}
+
+/* The timer of the guest that runs, if it is due, and the interrupt that it is to take. */
+static inline void look_at_timer(uint64_t now)
+{
+	struct scheduled_vcpu *v = mine->loaded;
+
+	if (now >= v->lapic.deadline)
+		lapic_timer_expire(&v->lapic, now);
+	mine->next_event = v->lapic.deadline < mine->next_other ? v->lapic.deadline : mine->next_other;
+	if (v->lapic.pending >= 0 || v->window_open)
+		inject_pending(this_cpu->running, v);
 }
 
 /* Something has happened, or its time has come: who runs, with which interrupt, until when? */
 static void settle(uint64_t now)
 {
-	struct scheduled_vcpu *v = beside(this_cpu->running);
-
 	mine->changed = 0;
-	if (posted_any(this_cpu->index))
+	if (mine->attention)
+		after_nmi();
+	if (posted_any(this_cpu->index)) {
 		take_posted();
-	console_now(now);
-	if (mine->resched || now >= mine->until) {
-		reschedule(now);
-		v = beside(this_cpu->running);
-		for (uint32_t i = 0; v && !can_run(this_cpu->running, v, now) && i < CONFIG_VCPUS_PER_CPU; i++) {
-			reschedule(now);
-			v = beside(this_cpu->running);
-		}
+		if (this_cpu->running != &mine->idle) /* without a decision it just goes on */
+			take_vectors(mine->loaded);
 	}
-	mine->next_event = mine->until < mine->console_due ? mine->until : mine->console_due;
-	if (!v)
+	console_now(now);
+	for (uint32_t i = 0; (mine->resched || now >= mine->until) && i < DECISIONS; i++)
+		if (!decide(now))
+			break;
+	if (mine->resched) { /* go on after an exit, so that no stay here is long */
+		make_idle();
+		mine->next_other = mine->next_event = now;
+		mine->changed = 1;
 		return;
-	if (now >= v->lapic.deadline)
-		lapic_timer_expire(&v->lapic, now);
-	if (v->lapic.deadline < mine->next_event)
-		mine->next_event = v->lapic.deadline;
-	if (v->lapic.pending >= 0 || v->window_open)
-		inject_pending(this_cpu->running, v);
+	}
+	mine->next_other = mine->until < mine->console_due ? mine->until : mine->console_due;
+	if (this_cpu->running != &mine->idle)
+		look_at_timer(now);
+	else
+		mine->next_event = mine->next_other;
 }
 
-/* Before each entry. The preemption timer does not count in root mode, so it is set anew each time. */
+/*
+ * Before each entry. The preemption timer does not count in root mode, so it is set anew each time. It counts steps of 2^shift ticks,
+ * each when that bit of the TSC changes (SDM Vol. 3C, 26.5.1), and so may fire by up to `early` = 2^shift - 1 ticks before
+ * the event. The clock of all decisions is ahead of the TSC by as much: nothing takes a second exit, and since the way
+ * into a guest is longer, no guest sees its timer fire too soon.
+ */
 static inline void prepare_entry(void)
 {
-	uint64_t now = rdtsc();
+	const uint32_t shift = mine->timer_shift;
+	uint64_t now = rdtsc(), steps;
 
-	if (mine->changed || now >= mine->next_event) {
-		settle(now);
+	if (mine->changed || now + mine->early >= mine->next_event) {
+		if (mine->changed || now + mine->early >= mine->next_other)
+			settle(now + mine->early);
+		else
+			look_at_timer(now + mine->early);
 		now = rdtsc();
 	}
-	now = mine->next_event > now ? (mine->next_event - now) >> mine->timer_shift : 0;
-	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, now < UINT32_MAX ? now : UINT32_MAX);
+	now += ENTRY_TICKS;
+	steps = mine->next_event > now ? (mine->next_event >> shift) - (now >> shift) : 0;
+	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, steps < UINT32_MAX ? steps : UINT32_MAX);
 	if (mine->nmi) { /* one that comes after this sets the timer to 0 itself */
 		mine->nmi = 0;
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
 	}
+}
+
+/* The time of this stay, where vmx/scheduled.asm does not see its end. */
+static inline void account(struct vcpu *vcpu)
+{
+	const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
+
+	if (spent > vcpu->worst)
+		vcpu->worst = spent;
 }
 
 _Noreturn static void enter(void)
@@ -295,6 +410,14 @@ static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 	return 1;
 }
 
+/* Has it an interrupt that it could take? */
+static int interrupt_waits(const struct lapic *l)
+{
+	if (l->hardware)
+		return lapic_passes(l, vmread(VMCS_GUEST_INTERRUPT_STATUS) & INTERRUPT_STATUS_RVI);
+	return l->pending >= 0;
+}
+
 /* Wait for an interrupt: those that are pending end it at once, whatever IF says (as in hardware, IF = 0 waits for an NMI). */
 static void halt_vcpu(struct vcpu *vcpu)
 {
@@ -304,11 +427,11 @@ static void halt_vcpu(struct vcpu *vcpu)
 	skip_instruction();
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 	        vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-	if ((interrupts && v->lapic.pending >= 0) || vcpu->nmi_pending)
+	if ((interrupts && interrupt_waits(&v->lapic)) || vcpu->nmi_pending)
 		return;
 	mine->changed = 1;
 	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
-	sched_block(&mine->sched, slot_of(vcpu), interrupts ? v->lapic.deadline : SCHED_NEVER);
+	sched_block(&mine->sched, v->slot, interrupts ? v->lapic.deadline : SCHED_NEVER);
 	trace_wait(vcpu, interrupts ? v->lapic.deadline : SCHED_NEVER);
 	mine->resched = 1;
 }
@@ -350,16 +473,30 @@ static void exit_external_interrupt(void)
 		wrmsr(MSR_X2APIC_EOI, 0);
 }
 
+/* Returns if the guest that has exited is to be entered, and its registers are as they were but for what handlers change. */
+static inline void go_on(struct vcpu *vcpu)
+{
+	if (__builtin_expect(this_cpu->running == vcpu && !mine->reload, 1))
+		return;
+	account(vcpu);
+	mine->reload = 0;
+	enter();
+}
+
 void vmx_exit_scheduled(struct vcpu *vcpu)
 {
 	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 	const uint32_t msr = (uint32_t)vcpu->regs[REG_RCX];
 	int done = 1;
 
+	if (reason == EXIT_REASON_PREEMPTION_TIMER) { /* what is due is looked for on the way back */
+		vcpu->count[reason]++;
+		prepare_entry();
+		trace_entry(vcpu, reason);
+		go_on(vcpu);
+		return;
+	}
 	switch (reason) {
-	case EXIT_REASON_PREEMPTION_TIMER: /* what is due is looked for on the way back */
-		attention();
-		break;
 	case EXIT_REASON_EXTERNAL_INTERRUPT:
 		mine->changed = 1;
 		exit_external_interrupt();
@@ -388,20 +525,13 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 		vmx_exit(vcpu);
 	prepare_entry();
 	trace_entry(vcpu, reason);
-	if (this_cpu->running != vcpu || mine->reload) {
-		const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
-
-		if (spent > vcpu->worst)
-			vcpu->worst = spent;
-		mine->reload = 0;
-		enter();
-	}
+	go_on(vcpu);
 }
 
 void scheduled_stop(struct vcpu *vcpu)
 {
-	sched_block(&mine->sched, slot_of(vcpu), SCHED_NEVER);
-	mine->vcpu[slot_of(vcpu)].lapic.deadline = LAPIC_NEVER;
+	sched_block(&mine->sched, guest(vcpu)->slot, SCHED_NEVER);
+	guest(vcpu)->lapic.deadline = LAPIC_NEVER;
 	mine->resched = 1;
 	mine->changed = 1;
 	prepare_entry();
@@ -417,23 +547,30 @@ void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 void scheduled_reset_apic(struct vcpu *vcpu)
 {
-	struct scheduled_vcpu *v = guest(vcpu);
+	struct scheduled_vcpu *v = &mine->vcpu[vcpu - this_cpu->vcpu];
 
 	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
+	if (v->lapic.hardware)
+		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
 	v->halted = NOT_HALTED;
 	mine->reload = 1; /* the other registers have changed, too */
 }
 
 void scheduled_console_due(void)
 {
-	mine->console_due = rdtsc() + tsc_khz;
-	if (mine->console_due < mine->next_event)
-		mine->next_event = mine->console_due;
+	if (mine->console_due == SCHED_NEVER)
+		mine->console_due = rdtsc() + CONSOLE_PAUSE;
+	if (mine->console_due < mine->next_other)
+		mine->next_other = mine->console_due;
+	if (mine->next_other < mine->next_event)
+		mine->next_event = mine->next_other;
 }
 
 void scheduled_nmi(void)
 {
 	mine->nmi = 1;
+	mine->attention = 1;
+	mine->changed = 1;
 }
 
 /* ---- start ---- */
@@ -443,6 +580,7 @@ void scheduled_run(uint64_t epoch)
 	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
 
 	mine->timer_shift = (uint32_t)(rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
+	mine->early = (1u << mine->timer_shift) - 1;
 	mine->console_due = SCHED_NEVER;
 	mine->resched = 1;
 	mine->changed = 1;
@@ -451,9 +589,13 @@ void scheduled_run(uint64_t epoch)
 	flush_init();
 	smi_init();
 	trace_init(epoch);
+	mine->apicv = apicv_find();
 	for (uint16_t i = 0; i < cpu->slot_count; i++) {
 		struct vcpu *vcpu = &this_cpu->vcpu[i];
 
+		mine->vcpu[i].slot = i;
+		posted_close(this_cpu->index, i);
+		mine->vcpu[i].lapic.hardware = mine->apicv != APICV_NONE;
 		vcpu_init(vcpu, cpu->slots[i].partition, cpu->slots[i].vcpu);
 		mine->xcr0_all |= vcpu->xcr0_allowed | 1;
 		mine->vcpu[i].lapic.x2apic = 1;

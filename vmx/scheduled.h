@@ -26,6 +26,7 @@ struct scheduled_vcpu {
 		aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
+	uint16_t slot;       /* its own index */
 	uint8_t halted;      /* enum halted */
 	uint8_t window_open; /* interrupt-window exiting is on */
 };
@@ -41,14 +42,18 @@ struct scheduled_cpu {
 	const struct config_partition *last_partition;    /* whose traces are in the CPU's buffers */
 	struct scheduled_vcpu *loaded; /* whose state outside the VMCS is in the CPU: idling leaves it there */
 	uint64_t until;                /* decide again then at the latest */
-	uint64_t next_event;           /* the earliest of `until`, `console_due` and the running vCPU's timer */
+	uint64_t next_other;           /* the earlier of `until` and `console_due` */
+	uint64_t next_event;           /* and with the running vCPU's timer */
 	uint64_t console_due;          /* text is left: look again then; or SCHED_NEVER */
 	uint64_t xcr0_all;             /* all components that any guest here may use */
 	uint32_t timer_shift;          /* the preemption timer counts TSC >> this */
+	enum apicv apicv;              /* what this CPU offers */
 	uint8_t resched;               /* decide again before the next entry */
-	uint8_t changed;               /* look at everything before the next entry */
+	volatile uint8_t changed;      /* look at everything before the next entry */
 	uint8_t reload;                /* the next entry loads all registers of the guest */
-	volatile uint8_t nmi;          /* an NMI came in root mode */
+	uint32_t early;                /* its step, less one: what it fires too soon at most */
+	volatile uint8_t nmi;          /* an NMI came in root mode: the next entry exits at once, */
+	volatile uint8_t attention;    /* and what for is looked into */
 	uint8_t counts_smis;           /* the CPU has MSR_SMI_COUNT */
 	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
 };
@@ -61,6 +66,9 @@ void timeplan_init(uint64_t epoch);
 
 /* This CPU has loaded its partitions: from now on it decides at each edge of its plan. */
 void timeplan_ready(void);
+
+/* How this CPU can deliver interrupts: vmx/apicv.c. */
+enum apicv apicv_find(void);
 
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);

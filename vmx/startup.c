@@ -16,7 +16,7 @@
 #define ACCESS_LDT 0x82u
 #define ACCESS_TSS32 0x8bu
 
-static uint32_t events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
+uint32_t startup_events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
 /* EVENT_SIPI and the vector of the one that counts: the first since INIT. A word of its own, so that a second SIPI, which guests
  * send as a rule, cannot change it while the target looks. */
 static uint32_t sipi[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
@@ -31,7 +31,7 @@ void startup_send(const struct vcpu *from, uint32_t target, uint32_t bits)
 	if (bits & EVENT_SIPI)
 		__atomic_compare_exchange_n(first, &none, bits & (EVENT_SIPI | EVENT_SIPI_VECTOR), 0, __ATOMIC_SEQ_CST,
 		                            __ATOMIC_SEQ_CST);
-	__atomic_or_fetch(&events[to->cpu][to->slot], bits & ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(&startup_events[to->cpu][to->slot], bits & ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
 	if (cpu_is_scheduled(to->cpu))
 		posted_wake(to->cpu, to->slot);
 	else
@@ -90,11 +90,6 @@ void startup_wait(struct vcpu *vcpu)
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
 }
 
-int startup_left(const struct vcpu *vcpu)
-{
-	return __atomic_load_n(&events[this_cpu->index][vcpu - this_cpu->vcpu], __ATOMIC_ACQUIRE) != 0;
-}
-
 int startup_take(struct vcpu *vcpu)
 {
 	const uint32_t slot = (uint32_t)(vcpu - this_cpu->vcpu);
@@ -102,7 +97,7 @@ int startup_take(struct vcpu *vcpu)
 
 	if (!startup_left(vcpu))
 		return !vcpu->waiting;
-	bits = __atomic_exchange_n(&events[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST);
+	bits = __atomic_exchange_n(&startup_events[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST);
 	if (bits & EVENT_INIT) {
 		startup_wait(vcpu);
 		vcpu_reset_apic(vcpu);

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "core/cpu.h"
 #include "vcpu.h"
 
 /* Bits of an event word. INIT takes effect before SIPI. */
@@ -20,7 +21,11 @@
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t events);
 
 /* Is anything left for this vCPU, which lives on the calling CPU? */
-int startup_left(const struct vcpu *vcpu);
+extern uint32_t startup_events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
+static inline int startup_left(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&startup_events[this_cpu->index][vcpu - this_cpu->vcpu], __ATOMIC_ACQUIRE) != 0;
+}
 
 /* Apply what was left for the vCPU whose VMCS is current. Returns 1 if it can run, 0 if it waits for a SIPI. */
 int startup_take(struct vcpu *vcpu);

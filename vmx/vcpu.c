@@ -24,6 +24,9 @@
 	 PROC_MONITOR_EXITING)
 /* CR8 is the task priority of its virtual APIC; the real one would hold back the interrupts of the next vCPU. */
 #define WANT_PROC_SCHEDULED (WANT_PROC | PROC_HLT_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING)
+/* Unless the CPU delivers interrupts itself: then CR8 is in the virtual-APIC page. */
+#define WANT_PIN_POSTED (WANT_PIN_SCHEDULED | PIN_POSTED_INTERRUPTS)
+#define WANT_PROC_DELIVERY (WANT_PROC | PROC_HLT_EXITING | PROC_TPR_SHADOW)
 #define WANT_PROC2 (PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID | PROC2_WBINVD_EXITING)
 /* Better with than without: SGX and PCONFIG instructions exit instead of running. */
 #define LIKE_PROC2 (PROC2_ENCLS_EXITING | PROC2_PCONFIG | PROC2_CONCEAL_VMX_FROM_PT)
@@ -49,15 +52,22 @@ static void control(uint32_t field, uint32_t msr, uint32_t want, const char *nam
 
 static void init_controls(struct vcpu *vcpu)
 {
-	const uint32_t wish = LIKE_PROC2 & vmx_adjust(MSR_IA32_VMX_PROCBASED_CTLS2, LIKE_PROC2);
-
+	uint32_t wish = LIKE_PROC2 & vmx_adjust(MSR_IA32_VMX_PROCBASED_CTLS2, LIKE_PROC2);
+	uint32_t pin = WANT_PIN, proc = WANT_PROC;
 	const int scheduled = cpu_is_scheduled(this_cpu->index);
+	const enum apicv apicv = scheduled ? vcpu_apicv(vcpu) : APICV_NONE;
 
-	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, scheduled ? WANT_PIN_SCHEDULED : WANT_PIN, "pin-based");
-	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, scheduled ? WANT_PROC_SCHEDULED : WANT_PROC,
-	        "processor-based");
+	if (scheduled) {
+		pin = apicv == APICV_POSTED ? WANT_PIN_POSTED : WANT_PIN_SCHEDULED;
+		proc = apicv ? WANT_PROC_DELIVERY : WANT_PROC_SCHEDULED;
+		wish |= apicv ? PROC2_VIRTUALIZE_X2APIC | PROC2_VIRTUAL_INTERRUPT_DELIVERY : 0;
+	}
+	control(VMCS_CTRL_PIN, MSR_IA32_VMX_TRUE_PINBASED_CTLS, pin, "pin-based");
+	control(VMCS_CTRL_PROC, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, proc, "processor-based");
 	control(VMCS_CTRL_PROC2, MSR_IA32_VMX_PROCBASED_CTLS2, WANT_PROC2 | wish | visible_features(vcpu).control,
 	        "secondary");
+	if (apicv)
+		scheduled_init_apicv(vcpu);
 	control(VMCS_CTRL_EXIT, MSR_IA32_VMX_TRUE_EXIT_CTLS,
 	        scheduled ? WANT_EXIT | EXIT_ACKNOWLEDGE_INTERRUPT : WANT_EXIT, "VM-exit");
 	control(VMCS_CTRL_ENTRY, MSR_IA32_VMX_TRUE_ENTRY_CTLS, WANT_ENTRY, "VM-entry");

@@ -77,6 +77,16 @@ _Noreturn void scheduled_stop(struct vcpu *vcpu);
 /* The guest has written an MSR that vmx/switch.c keeps. */
 void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
+/* How interrupts reach this vCPU; the idle one gets none. */
+enum apicv { APICV_NONE, APICV_DELIVERY, APICV_POSTED }; /* by software, by the CPU from the virtual-APIC page, and posted by others while it runs */
+enum apicv vcpu_apicv(const struct vcpu *vcpu);
+
+/* The VMCS's fields for that, unless APICV_NONE; vcpu_init() calls it. */
+void scheduled_init_apicv(struct vcpu *vcpu);
+
+/* Does the CPU itself carry out the guest's access to this MSR of the local APIC, on the virtual-APIC page? */
+int scheduled_passes_msr(const struct vcpu *vcpu, uint32_t msr, int write);
+
 /* Its local APIC as after INIT. */
 void scheduled_reset_apic(struct vcpu *vcpu);
 

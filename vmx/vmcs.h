@@ -249,6 +249,8 @@ enum vmcs_field { VMCS_FIELDS(VMCS_FIELD_ENUM) };
 #define PROC_PAUSE_EXITING (1u << 30)
 #define PROC_SECONDARY_CONTROLS (1u << 31)
 
+#define INTERRUPT_STATUS_RVI 0xffull /* guest interrupt status: requesting virtual interrupt (25.4.2) */
+
 /* Secondary processor-based VM-execution controls (25.6.2) */
 #define PROC2_VIRTUALIZE_APIC_ACCESSES (1u << 0)
 #define PROC2_EPT (1u << 1)

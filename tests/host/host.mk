@@ -11,6 +11,7 @@ HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/ho
 HOST_consolemux := core/consolemux.c
 HOST_lapic := vmx/lapic.c
 HOST_lapic_timer := vmx/lapic.c
+HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
@@ -18,7 +19,7 @@ HOST_validate := config/validate.c config/validate_time.c
 HOST_validate_time := config/validate_time.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
-SEAM_TESTS := cpuid event hypercall icr io msr registers scheduled scheduled_core startup trace uart vcpu
+SEAM_TESTS := apicv cpuid event hypercall icr io msr registers scheduled scheduled_core startup trace uart vcpu
 
 HOST_BUILD := build/host
 HOST_CC := gcc

@@ -80,6 +80,15 @@ void attention_status(void)
 {
 }
 
+void attention_tell(void)
+{
+}
+
+uint64_t core_phys(const void *p)
+{
+	return handoff.core_hpa + ((uint64_t)p & (PAGE_SIZE * PAGE_SIZE - 1));
+}
+
 void cpu_sleep(void)
 {
 	end(END_SLEEP);

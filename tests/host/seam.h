@@ -120,6 +120,7 @@ void seam_reset(const struct seam_model *model);
 /* CPU `cpu`, which is a scheduled one, with its vCPUs, frames from TSC 1000000 on: on the way into its first guest. The clock
  * stands still but for the test. */
 void seam_start_scheduled(uint32_t cpu);
+extern enum apicv seam_apicv; /* what its CPU offers at most */
 
 /* Put a value into a VMCS field as the CPU does on an exit, read-only fields included. */
 void seam_set(uint32_t field, uint64_t value);

@@ -80,11 +80,17 @@ static void call_scheduled(void *epoch)
 	scheduled_run(*(uint64_t *)epoch);
 }
 
+enum apicv seam_apicv;
+
 void seam_start_scheduled(uint32_t cpu)
 {
 	uint64_t epoch = 1000000;
 
 	seam_reset(&seam_models[1]);
+	if (seam_apicv < APICV_DELIVERY)
+		seam.model.caps.proc2 &= ~((uint64_t)PROC2_VIRTUAL_INTERRUPT_DELIVERY << 32);
+	if (seam_apicv < APICV_POSTED)
+		seam.model.caps.pin &= ~((uint64_t)PIN_POSTED_INTERRUPTS << 32);
 	this_cpu->index = cpu;
 	seam.tsc_step = 0;
 	if (seam_run(call_scheduled, &epoch) != END_LAUNCH) {
