@@ -7,9 +7,11 @@ import subprocess
 
 import pytest
 
+import bochs
 import image
 import tracefile
 from conftest import TOP
+from test_25_machine import read_space
 
 SPINNER = 2             # partition of tests/system/trace.yaml, and number of its window
 BH_EINVAL = -3
@@ -154,6 +156,27 @@ def test_json(text, tmp_path):
     assert sum(name == "spinner" for name in cpu) > 10
     assert any(e["name"].startswith("spinner, window 2") for e in tracks[tracefile.WINDOW_TRACKS, 0])
     assert any(e["ph"] == "i" and e["name"].startswith("interrupt 0x40") for e in tracks[tracefile.PARTITION_TRACKS, 0])
+
+
+CORE_MEMORY = 0xffffffff90200000
+PART = 4096 + 4096 * 16         # of a CPU: header and 4096 records
+
+
+@pytest.mark.time_limit(120)
+def test_each_cpu_sees_its_own_part(tmp_path):
+    """In each CPU's address space: its part of the memory, to read and write, and nothing beside it."""
+    pages = range(CORE_MEMORY - 4096, CORE_MEMORY + PART + 4096, 4096)
+    dump = [f"set $cpu={cpu}\n" + "\n".join(f"page {p:#x}" for p in pages) for cpu in (0, 1)]
+    (tmp_path / "rc").write_text("\n".join([f"lb {image.symbols('trace')['vmx_launch']:#x}", "c", *dump, "q"]) + "\n")
+    with bochs.Machine(efi=image.path("trace"), files=image.payloads("trace"), cpus=2, timeout=100,
+                       debugger_rc=str(tmp_path / "rc"), workdir=str(tmp_path / "run")) as m:
+        m.wait_end()
+        dumps = re.split(r"^Switching to CPU(\d)$", m.e9.replace("\r", ""), flags=re.MULTILINE)
+    found = {int(cpu): read_space(dump)[1] for cpu, dump in zip(dumps[1::2], dumps[2::2])}
+    assert set(found) == {0, 1}
+    for cpu, space in found.items():
+        assert set(space) == set(range(CORE_MEMORY, CORE_MEMORY + PART, 4096))
+        assert all(space[p] == ("rw", found[0][CORE_MEMORY][1] + cpu * PART + p - CORE_MEMORY) for p in space)
 
 
 # ---- the tool alone: no machine ------------------------------------------------------------------------------------
