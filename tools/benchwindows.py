@@ -49,7 +49,7 @@ def plot(path, ring):
 EOD
 set terminal svg size 720,360 font "sans,13" background "white"
 set output "{path}"
-set title "From a window's plan to its first instruction, {ring.late['windows']} windows beside hostile neighbours"
+set title "From a window's plan to the entry of its first guest, {ring.late['windows']} windows beside hostile neighbours"
 set xlabel "ticks late (instructions), in steps of {width}"
 set ylabel "windows"
 set logscale y

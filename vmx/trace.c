@@ -97,8 +97,11 @@ void trace_entry(const struct vcpu *exited, uint32_t reason)
 		trace_count_exit(t, reason & EXIT_REASON_BASIC, ticks);
 	}
 	if (t->plan) {
-		trace_put(t, now, TRACE_WINDOW, t->window, t->owner, now - t->plan);
-		trace_count_late(&t->ring->late, now - t->plan);
+		/* The clock of decisions is ahead by a step of the preemption timer: vmx/scheduled.c. */
+		const uint64_t late = now > t->plan ? now - t->plan : 0;
+
+		trace_put(t, now, TRACE_WINDOW, t->window, t->owner, late);
+		trace_count_late(&t->ring->late, late);
 		t->plan = 0;
 	}
 	if (this_cpu->running != t->running) {

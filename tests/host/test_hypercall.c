@@ -133,10 +133,12 @@ static void test_console_read(void **state)
 
 static void test_counters(void **state)
 {
-	static const uint64_t bad[] = {
-		7,          8,     63,        BH_COUNTER_REASON + EXIT_REASONS_COUNTED, 1ull << 32, (1ull << 32) + 64,
-		1ull << 63, ~0ull, ~0ull - 63
-	};
+	static const uint64_t bad[] = { 7,          8,
+		                        15,         16,
+		                        63,         BH_COUNTER_REASON + EXIT_REASONS_COUNTED,
+		                        1ull << 32, (1ull << 32) + 64,
+		                        1ull << 63, ~0ull,
+		                        ~0ull - 63 };
 	uint64_t exits;
 
 	(void)state;

@@ -227,6 +227,47 @@ static void test_dedicated(void **state)
 	assert_int_equal(ring->head, 3);
 }
 
+/* While a CPU loads its partitions, frames pass that nobody could have been there for. */
+static void run(void *epoch)
+{
+	scheduled_run(*(uint64_t *)epoch);
+}
+
+static void test_the_first_frame_is_the_next(void **state)
+{
+	uint64_t epoch = EPOCH;
+
+	(void)state;
+	seam_reset(&seam_models[1]);
+	drain();
+	seam_reset(&seam_models[1]);
+	this_cpu->index = SEAM_CPU_SCHEDULED;
+	seam.tsc_step = 0;
+	seam.tsc = EPOCH + 3 * FRAME + 5;
+	assert_int_equal(seam_run(run, &epoch), END_LAUNCH);
+	assert_true(idles());
+	check_entry();
+	assert_int_equal(ring->late.windows, 0);
+	at(EPOCH + 4 * FRAME + 9);
+	assert_true(runs(0));
+	assert_int_equal(ring->late.windows, 1);
+	assert_int_equal(ring->late.max, 9);
+	assert_int_equal(scheduled->sched.windows_lost + scheduled->sched.windows_cut, 0);
+}
+
+/* The clock of decisions is a little ahead; a start is never before its plan all the same. */
+static void test_a_start_ahead_of_its_plan_is_in_time(void **state)
+{
+	(void)state;
+	start();
+	at(EPOCH + 401 * US);
+	at(SINGLE_STARTS - EARLY);
+	assert_true(runs(2));
+	assert_int_equal(ring->late.max, 0);
+	assert_int_equal(last(1)->type, TRACE_WINDOW);
+	assert_int_equal(last(1)->argument, 0);
+}
+
 /* ---- the counters, which need no trace ---- */
 
 static int64_t counter(uint64_t which)
@@ -273,6 +314,8 @@ int main(void)
 		cmocka_unit_test(test_a_cut_window_is_recorded),
 		cmocka_unit_test(test_another_schedule),
 		cmocka_unit_test(test_dedicated),
+		cmocka_unit_test(test_the_first_frame_is_the_next),
+		cmocka_unit_test(test_a_start_ahead_of_its_plan_is_in_time),
 		cmocka_unit_test(test_counters),
 	};
 
