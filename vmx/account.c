@@ -14,7 +14,8 @@ static uint64_t used(uint32_t slot)
 {
 	const struct sched_entity *e = &mine->entities[slot];
 
-	return e->budget.used + e->turn.used + (mine->sched.current == slot ? rdtsc() + mine->early - mine->sched.since : 0);
+	return e->budget.used + e->turn.used +
+	       (mine->sched.current == slot ? rdtsc() + mine->early - mine->sched.since : 0);
 }
 
 int64_t scheduled_counter(const struct vcpu *vcpu, uint64_t which)
