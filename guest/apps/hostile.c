@@ -13,6 +13,9 @@
 #ifndef HOSTILE_KEY
 #define HOSTILE_KEY 0 /* 1: begin when a key is typed (hostile_late) */
 #endif
+#ifndef HOSTILE_SHARED
+#define HOSTILE_SHARED 0
+#endif
 #define POLL_MS 20u
 #define NMI_VECTOR 2
 #define SELF_IPI_VECTOR 0x41
@@ -25,6 +28,14 @@ static volatile uint64_t timer_count, ipi_count, nmi_count;
 static uint64_t khz;
 static unsigned broken;
 
+#if HOSTILE_SHARED /* what a shared CPU has that a dedicated one has not */
+static struct attack attacks[] = {
+	{ .name = "registers", .run = attack_registers },       { .name = "timers", .run = attack_timers },
+	{ .name = "starts", .run = attack_starts },             { .name = "rings", .run = attack_rings },
+	{ .name = "ipi", .run = attack_ipi },                   { .name = "apic", .run = attack_apic },
+	{ .name = "instructions", .run = attack_instructions }, { .name = "values", .run = attack_values },
+};
+#else
 static struct attack attacks[] = {
 	{ .name = "memory", .run = attack_memory },
 	{ .name = "rights", .run = attack_rights },
@@ -46,6 +57,7 @@ static struct attack attacks[] = {
 	{ .name = "hypercalls", .run = attack_hypercalls },
 	{ .name = "user", .run = attack_user },
 };
+#endif
 
 #define ATTACKS (unsigned)(sizeof attacks / sizeof attacks[0])
 

@@ -63,18 +63,20 @@ static void test_periodic(void **state)
 		take(0x30);
 		assert_int_equal(at_time(LAPIC_TIMER_CURRENT, 1000 + n * 10 * TICKS), 10);
 	}
-	/* Late by many periods, 2^62 of the shortest ones at most: one interrupt, at once, and back in step. */
+	/* Late by many periods: one interrupt, at once, and back in step. */
 	for (uint64_t late = 1; late < 1ull << 62; late *= 3) {
 		start(1);
 		enable();
 		l.count_ticks = 1;
 		put(LAPIC_TIMER_DIVIDE, 11);
 		put(LAPIC_LVT_TIMER, PERIODIC | 0x30);
-		lapic_write(&l, LAPIC_TIMER_INITIAL, 7, 0);
-		lapic_timer_expire(&l, 7 + late);
+		lapic_write(&l, LAPIC_TIMER_INITIAL, 7000, 0);
+		lapic_timer_expire(&l, 7000 + late);
 		take(0x30);
-		assert_true(l.deadline > 7 + late && l.deadline - (7 + late) <= 7 && l.deadline % 7 == 0);
+		assert_true(l.deadline > 7000 + late && l.deadline - (7000 + late) <= 7000 && l.deadline % 7000 == 0);
 	}
+	lapic_write(&l, LAPIC_TIMER_INITIAL, 1, 0); /* the first time is as written, then its guest must get on */
+	assert_true(l.deadline == 1 && l.period == 4096);
 	lapic_write(&l, LAPIC_TIMER_INITIAL, 0, 5); /* stops it */
 	assert_true(l.deadline == LAPIC_NEVER && l.period == 0);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The validator of CPU time against a model that knows nothing of its arithmetic: time is an array of ticks, and
- * what the tables promise is tried out, tick by tick. Random frames, windows, budgets and rates.
+ * what the tables promise is tried out, tick by tick. Random frames, windows, budgets and rates. What it accepts then runs
+ * in the scheduler itself, which must give each vCPU its budget, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "config/validate.h"
+#include "sched/sched.h"
 
 #define ROUNDS 100000
 #define TICK 10u /* microseconds: the model's unit, so that frames can be short there */
@@ -170,6 +172,76 @@ static bool served(const struct table *t, const uint8_t *owner, unsigned watched
 	return true;
 }
 
+/* The plan as the scheduler has it (vmx/timeplan.c), one tick a tick. */
+struct plan {
+	struct sched s;
+	struct sched_mode mode;
+	struct sched_frame frame;
+	struct sched_window windows[WINDOWS + 1];
+	struct sched_entity_config configs[VCPUS];
+	struct sched_entity entities[VCPUS];
+};
+
+static void schedule(struct plan *p, const struct table *t)
+{
+	memset(p, 0, sizeof *p);
+	p->frame = (struct sched_frame){ .windows = p->windows, .window_count = t->frame.window_count };
+	for (unsigned i = 0; i < t->frame.window_count; i++) {
+		const struct config_window *w = &t->windows[i];
+		p->windows[i] = (struct sched_window){ .start = w->start,
+			                               .length = w->length,
+			                               .first = w->partition == 0 ? 0 : 3,
+			                               .end = w->partition == 0 ? 3 : VCPUS };
+	}
+	p->windows[t->frame.window_count].start = t->frame.length;
+	for (unsigned i = 0; i < VCPUS; i++)
+		p->configs[i] =
+			(struct sched_entity_config){ .budget = t->vcpus[i].budget,
+			                              .period = t->vcpus[i].period,
+			                              .slack = t->vcpus[i].budget != 0 && roll(4) == 0 ? SCHED_EARLY :
+			                                       roll(2) != 0                            ? SCHED_BACKGROUND :
+			                                                                                 0 };
+	p->s = (struct sched){ .frames = &p->frame,
+		               .configs = p->configs,
+		               .entities = p->entities,
+		               .mode = &p->mode,
+		               .slack_turn = 7,
+		               .entity_count = VCPUS };
+	p->mode.count = 1;
+	sched_init(&p->s, 0, 0);
+}
+
+/* Runs the plan there: `watched` never waits, the others at random. Its whole budget in each of its periods, and no more? */
+static bool scheduled(const struct table *t, unsigned watched)
+{
+	static struct plan p;
+	uint64_t due = 0, before = 0;
+
+	schedule(&p, t);
+	for (uint32_t tick = 0; tick <= TICKS_MAX; tick++) {
+		for (unsigned i = 0; i < VCPUS && tick % 16 == 0; i++) {
+			if (i == watched)
+				continue;
+			if (roll(3) != 0)
+				sched_wake(&p.s, i);
+			else
+				sched_block(&p.s, i, roll(2) != 0 ? SCHED_NEVER : tick + roll(20));
+			due = tick;
+		}
+		if (tick % t->vcpus[watched].period == 0)
+			due = tick; /* brings the account up to date */
+		if (tick < due)
+			continue;
+		due = sched_decide(&p.s, tick).until;
+		if (tick % t->vcpus[watched].period == 0 && tick > 0) {
+			if (p.entities[watched].budget.used - before != t->vcpus[watched].budget)
+				return false;
+			before = p.entities[watched].budget.used;
+		}
+	}
+	return p.s.windows_cut == 0 && p.s.windows_lost == 0 && p.s.overrun_max == 0;
+}
+
 static bool rate_met(const struct table *t, uint32_t period)
 {
 	bool starts[TICKS_MAX] = { false };
@@ -297,6 +369,7 @@ static void test_verdicts_hold_in_the_model(void **unused)
 			if (t.vcpus[i].budget != 0 && owns_windows(&t, t.slots[i].partition)) {
 				assert_true(served(&t, owner, i, true));
 				assert_true(served(&t, owner, i, false));
+				assert_true(scheduled(&t, i));
 			}
 	}
 	print_message("%u good, refused for windows %u, budgets %u, periods %u, rates %u\n", seen[GOOD], seen[WINDOW],

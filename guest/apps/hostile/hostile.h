@@ -40,6 +40,11 @@ void attack_step(struct attack *a, const struct kit_info *info);
 void attack_combine(struct attack *a, const struct kit_info *info);
 void attack_caching(struct attack *a, const struct kit_info *info);
 void attack_values(struct attack *a, const struct kit_info *info);
+/* Of shared CPUs, with a second vCPU. */
+void attack_registers(struct attack *a, const struct kit_info *info);
+void attack_timers(struct attack *a, const struct kit_info *info);
+void attack_starts(struct attack *a, const struct kit_info *info);
+void attack_rings(struct attack *a, const struct kit_info *info);
 void attack_user(struct attack *a, const struct kit_info *info);
 
 #endif
