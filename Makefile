@@ -69,7 +69,7 @@ $(OBJDIR)/config.mk: $(CONFIG_SIZES_H)
 # ---- core --------------------------------------------------------------------------------------------------------
 CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c config/validate_time.c
 CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
-# What a configuration does not need is not linked in: sharing a CPU.
+# What a configuration does not need is not linked in: sharing a CPU, emulated registers, I/O APICs, interrupts of the machine.
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
@@ -80,6 +80,17 @@ endif
 ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
 CORE_C := $(filter-out vmx/trace.c,$(CORE_C))
 endif
+ifeq ($(filter-out 0,$(CONFIG_MMIO)),)
+CORE_C := $(filter-out vmx/mmio.c vmx/decode.c vmx/linear.c vmx/xapic.c,$(CORE_C))
+else
+CORE_C += config/validate_io.c
+endif
+ifeq ($(filter-out 0,$(CONFIG_IOAPICS)),)
+CORE_C := $(filter-out vmx/ioapic.c vmx/pins.c,$(CORE_C))
+endif
+ifeq ($(filter-out 0,$(CONFIG_INTERRUPTS)),)
+CORE_C := $(filter-out core/machine_ioapic.c vmx/interrupt.c,$(CORE_C))
+endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -89,8 +100,9 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
-CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace sched/sched hypercall/hypercall \
-	core/sha256 core/posted
+CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
+	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall core/sha256 \
+	core/posted
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)

@@ -9,7 +9,8 @@
 # of its own; tools/pefix sets NX_COMPAT and refuses an image that is writable and executable anywhere.
 
 BOOT_DIR := $(OBJDIR)/boot
-BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c
+BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c \
+	$(if $(filter-out 0,$(CONFIG_MMIO)),config/validate_io.c)
 BOOT_ASM := boot/enter.asm boot/core_image.asm
 BOOT_OBJS := $(BOOT_C:%.c=$(BOOT_DIR)/%.o) $(BOOT_ASM:%.asm=$(BOOT_DIR)/%.o) $(BOOT_DIR)/config.o
 CONFIG_SIZES := $(dir $(CONFIG_C))config_sizes.h

@@ -147,6 +147,39 @@ struct config_port {
 	uint8_t kind;
 };
 
+/* A run of guest-physical addresses with no memory behind: each access exits and is emulated. */
+enum config_mmio_kind {
+	MMIO_LAPIC,  /* the vCPU's own local APIC in xAPIC mode, one page at FEE00000h */
+	MMIO_IOAPIC, /* the partition's virtual I/O APIC, one page at FEC00000h */
+	MMIO_KIND_COUNT
+};
+
+struct config_mmio {
+	uint64_t gpa, size; /* multiples of PAGE_SIZE */
+	uint8_t kind;       /* enum config_mmio_kind */
+};
+#define CONFIG_MAX_MMIO 8u
+#define MMIO_LAPIC_BASE 0xfee00000ull
+#define MMIO_IOAPIC_BASE 0xfec00000ull
+
+#define IOAPIC_PINS 24u
+#define UART_PIN 4u /* of the emulated 16550 where the partition has an I/O APIC: edge */
+
+/*
+ * An interrupt of the machine and who gets it: the virtual I/O APIC's pin of a partition. Its vector in the machine is
+ * CONFIG_INTERRUPT_VECTOR + its index in the table, on the CPU of the partition's vCPU 0.
+ */
+struct config_interrupt {
+	uint16_t partition;
+	uint8_t irq; /* below 16: ISA interrupt, which the MADT may lead to another input; else global system interrupt */
+	uint8_t pin;
+	uint8_t level;      /* 1: level-triggered, else edge */
+	uint8_t active_low; /* 1: active low, else high */
+};
+#define CONFIG_INTERRUPT_VECTOR 0x30u
+#define CONFIG_MAX_INTERRUPTS 64u
+#define CONFIG_MAX_IRQ 239u
+
 /* Errors a guest can cause, each with one action. */
 enum error_class {
 	ERROR_TRIPLE_FAULT, /* IGNORE and INJECT not possible */
@@ -188,6 +221,10 @@ struct config_partition {
 	const struct config_cpuid *cpuid;
 	const struct config_msr *msrs;
 	const struct config_port *ports;
+	const struct config_mmio *mmio; /* sorted, no overlap */
+	uint16_t mmio_count;
+	uint16_t ioapic; /* number of its virtual I/O APIC, from 1 on; 0: it has none */
+	uint8_t xapic;   /* 1: its local APICs begin in xAPIC mode */
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
 	struct config_cpuid_index basic[CONFIG_CPUID_BASIC];
 	struct config_cpuid_index extended[CONFIG_CPUID_EXTENDED];
@@ -252,6 +289,8 @@ struct config {
 	const struct config_memory *memories;
 	const struct config_partition *partitions;
 	const struct config_schedule *schedules;
+	const struct config_interrupt *interrupts;
+	uint16_t interrupt_count;
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
 	uint32_t
 		guard; /* microseconds kept free after each window: G = W + S, the most by which the next may start late */

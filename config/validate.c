@@ -17,6 +17,7 @@
 #define CONFIG_CPUID_MAX 255u
 #define CONFIG_MSR_SHADOWS 255u
 #define CONFIG_SCHEDULES CONFIG_MAX_SCHEDULES
+#define CONFIG_MMIO CONFIG_MAX_MMIO
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -472,7 +473,7 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK ||
 	    check_memories(c, fault) != RULE_OK || check_maps(c, fault) != RULE_OK ||
-	    config_validate_time(c, fault) != RULE_OK)
+	    config_validate_time(c, fault) != RULE_OK || (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK))
 		return fault->rule;
 	if (!console_valid(c))
 		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -514,6 +515,14 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_ACTION] = "an error has an action that it does not allow",
 		[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
 		[RULE_CONSOLE] = "the console ports are out of range or overlap",
+#if CONFIG_MMIO
+		[RULE_MMIO] = "emulated registers overlap memory, are not page-aligned, or lie where they cannot be",
+		[RULE_APIC] = "xAPIC mode and a virtual I/O APIC need a partition whose CPUs are all scheduled",
+		[RULE_INTERRUPT] =
+			"an interrupt is out of range, belongs to two, or to a partition without a virtual I/O APIC",
+		[RULE_INTERRUPT_CPU] =
+			"interrupts of the machine can go to one CPU only, on which their owners' vCPUs all are",
+#endif
 		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
 		[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
 		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",

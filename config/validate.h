@@ -37,6 +37,11 @@ enum config_rule {
 	RULE_ACTION,    /* an action that the error class does not allow */
 	RULE_HYPERCALL, /* a right to a hypercall that does not exist, or to set_schedule where there are no schedules */
 	RULE_CONSOLE,   /* console ports overlap or are out of range */
+	/* Emulated device registers and interrupts (validate_io.c). */
+	RULE_MMIO, /* a range is empty, not page-aligned, unsorted, or overlaps memory; of unknown kind; or an APIC's is not where that is */
+	RULE_APIC, /* xAPIC mode, or an I/O APIC, for a partition with a vCPU on a dedicated CPU (index); or its page is missing */
+	RULE_INTERRUPT, /* interrupt `index`: number or pin out of range, taken twice (other), or its owner has no I/O APIC */
+	RULE_INTERRUPT_CPU, /* interrupt `index`: its owner's CPUs are more than one, or not that of interrupt `other` */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED, /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
 	RULE_SLOT,      /* a CPU's slots are not in order: by partition, then priority, then vCPU (partition and index:
@@ -78,6 +83,9 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 
 /* The part of it that is about CPUs and their time: validate_time.c. Partitions are sound. */
 enum config_rule config_validate_time(const struct config *c, struct config_fault *fault);
+
+/* The part of it that is about emulated registers and interrupts: validate_io.c. Partitions and their CPUs are sound. */
+enum config_rule config_validate_io(const struct config *c, struct config_fault *fault);
 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);

@@ -9,6 +9,8 @@
 /* MADT (5.2.12) */
 #define MADT_FIRST 44u
 #define MADT_LOCAL_APIC 0u
+#define MADT_IOAPIC 1u
+#define MADT_OVERRIDE 2u
 #define MADT_LOCAL_X2APIC 9u
 #define MADT_ENABLED 1u
 
@@ -184,17 +186,28 @@ static void add_cpu(struct acpi_cpus *cpus, uint32_t apic_id)
 		cpus->apic_id[cpus->count++] = apic_id;
 }
 
+/* The MADT as a whole, or 0. */
+static const uint8_t *madt(struct acpi *a, struct acpi_table *t)
+{
+	if (acpi_find(a, "APIC", t) != ACPI_OK)
+		return 0;
+	if (t->length < MADT_FIRST) {
+		fail(a, ACPI_LENGTH, "APIC", t->phys, 4);
+		return 0;
+	}
+	const uint8_t *p = a->map(a->context, t->phys, t->length);
+	if (!p)
+		fail(a, ACPI_UNREADABLE, "APIC", t->phys, 0);
+	return p;
+}
+
 enum acpi_result acpi_cpus(struct acpi *a, struct acpi_cpus *cpus)
 {
 	struct acpi_table t;
 	cpus->count = cpus->total = 0;
-	if (acpi_find(a, "APIC", &t) != ACPI_OK)
-		return a->fault.result;
-	if (t.length < MADT_FIRST)
-		return fail(a, ACPI_LENGTH, "APIC", t.phys, 4);
-	const uint8_t *p = a->map(a->context, t.phys, t.length);
+	const uint8_t *p = madt(a, &t);
 	if (!p)
-		return fail(a, ACPI_UNREADABLE, "APIC", t.phys, 0);
+		return a->fault.result;
 
 	for (uint32_t at = MADT_FIRST, length; at < t.length; at += length) {
 		const uint8_t *e = p + at;
@@ -210,6 +223,36 @@ enum acpi_result acpi_cpus(struct acpi *a, struct acpi_cpus *cpus)
 			add_cpu(cpus, number32(e + 4));
 	}
 	return cpus->count ? ACPI_OK : fail(a, ACPI_MISSING, "APIC", t.phys, MADT_FIRST);
+}
+
+enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interrupts)
+{
+	struct acpi_table t;
+	interrupts->count = 0;
+	for (uint32_t i = 0; i < ACPI_ISA_IRQS; i++) {
+		interrupts->isa[i].gsi = i;
+		interrupts->isa[i].flags = 0;
+	}
+	const uint8_t *p = madt(a, &t);
+	if (!p)
+		return a->fault.result;
+
+	for (uint32_t at = MADT_FIRST, length; at < t.length; at += length) {
+		const uint8_t *e = p + at;
+		uint32_t left = t.length - at;
+		length = left < 2 ? 0 : e[1];
+		if (length < 2 || length > left || (e[0] == MADT_IOAPIC && length < 12) ||
+		    (e[0] == MADT_OVERRIDE && length < 10))
+			return fail(a, ACPI_LENGTH, "APIC", t.phys, at);
+		if (e[0] == MADT_IOAPIC && interrupts->count < ACPI_MAX_IOAPICS) {
+			interrupts->ioapic[interrupts->count].address = number32(e + 4);
+			interrupts->ioapic[interrupts->count++].gsi = number32(e + 8);
+		} else if (e[0] == MADT_OVERRIDE && e[2] == 0 && e[3] < ACPI_ISA_IRQS) {
+			interrupts->isa[e[3]].gsi = number32(e + 4);
+			interrupts->isa[e[3]].flags = (uint16_t)number(e + 8, 2);
+		}
+	}
+	return interrupts->count ? ACPI_OK : fail(a, ACPI_MISSING, "APIC", t.phys, MADT_FIRST);
 }
 
 enum acpi_result acpi_pm_timer(struct acpi *a, struct acpi_pm_timer *timer)

@@ -64,6 +64,25 @@ struct acpi_pm_timer {
 	uint8_t bits; /* 24 or 32, at 3,579,545 Hz */
 };
 
+/* I/O APICs, and where ISA interrupts go. */
+#define ACPI_MAX_IOAPICS 16u
+#define ACPI_ISA_IRQS 16u
+struct acpi_interrupts {
+	uint32_t count; /* in ioapic[]; further ones are left out */
+	struct {
+		uint64_t address;
+		uint32_t gsi; /* global system interrupt of its first input */
+	} ioapic[ACPI_MAX_IOAPICS];
+	struct {
+		uint32_t gsi;
+		uint16_t flags; /* ACPI_POLARITY, ACPI_TRIGGER; 0 in a field: as the bus has it, edge, active high */
+	} isa[ACPI_ISA_IRQS];
+};
+#define ACPI_POLARITY 3u
+#define ACPI_ACTIVE_LOW 3u
+#define ACPI_TRIGGER (3u << 2)
+#define ACPI_LEVEL (3u << 2)
+
 /* Check root pointer and root table. Call first; `map` and `context` stay in use. */
 enum acpi_result acpi_open(struct acpi *a, acpi_map *map, void *context, uint64_t rsdp);
 
@@ -72,6 +91,9 @@ enum acpi_result acpi_find(struct acpi *a, const char *signature, struct acpi_ta
 
 /* CPUs that are enabled in the MADT, by local APIC and local x2APIC entries. */
 enum acpi_result acpi_cpus(struct acpi *a, struct acpi_cpus *cpus);
+
+/* I/O APICs and interrupt source overrides of the MADT (5.2.12.3, 5.2.12.5). */
+enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interrupts);
 
 /* The PM timer's I/O port. ACPI_MISSING on machines that have none. */
 enum acpi_result acpi_pm_timer(struct acpi *a, struct acpi_pm_timer *timer);

@@ -4,8 +4,11 @@
 #include "console.h"
 #include "core.h"
 #include "cpu.h"
+#include "machine_ioapic.h"
 #include "panic.h"
 #include "vmx/capability.h"
+#include "vmx/interrupt.h"
+#include "vmx/pins.h"
 #include "vmx/startup.h"
 #include "vmx/trace.h"
 #include "x86.h"
@@ -51,6 +54,12 @@ void core_main(struct handoff *from_loader)
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
 	ept_build();
 	memory_scrub_shared();
+	if (CONFIG_IOAPICS)
+		pins_init();
+	if (CONFIG_INTERRUPTS) {
+		interrupt_init();
+		machine_ioapic_init();
+	}
 	epoch = rdtsc();
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	cpu_run(0);

@@ -5,6 +5,7 @@
 #include "core.h"
 #include "cpu.h"
 #include "lib.h"
+#include "machine_ioapic.h"
 #include "panic.h"
 #include "vmx/capability.h"
 #include "vmx/vmcs.h"
@@ -74,6 +75,8 @@ void cpus_enumerate(void)
 	if (acpi_cpus(&acpi, &cpus) != ACPI_OK)
 		refuse_acpi(&acpi, "CPUs");
 	acpi_pm_timer(&acpi, &timer); /* missing: port 0 */
+	if (CONFIG_INTERRUPTS && machine_ioapic_find(&acpi) != ACPI_OK)
+		refuse_acpi(&acpi, "I/O APICs");
 	if (!timer_init(timer.port))
 		refuse("no frequency for the TSC: CPUID leaf 15h tells none, and there is no working ACPI PM timer");
 	assign_indices(&cpus);

@@ -7,6 +7,8 @@
 /* PDE of a 2 MiB page: present, writable, accessed, dirty, page size, no execute (SDM Vol. 3A, table 4-17). */
 #define WINDOW_PDE (1ull << 63 | 0xe3)
 
+#define WINDOW_UNCACHED 0x18ull /* PCD, PWT: the PAT's entry 3, strong uncacheable (12.12.3) */
+
 static uint8_t *show(uint32_t slot, uint64_t pde)
 {
 	volatile uint64_t *pd = (volatile uint64_t *)PERCPU_WINDOW_PD;
@@ -20,6 +22,12 @@ static uint8_t *show(uint32_t slot, uint64_t pde)
 uint8_t *window(uint32_t slot, uint64_t hpa)
 {
 	return show(slot & 1, (hpa & ~(WINDOW_SLOT_SIZE - 1)) | WINDOW_PDE) + (hpa & (WINDOW_SLOT_SIZE - 1));
+}
+
+uint8_t *window_device(uint32_t slot, uint64_t hpa)
+{
+	return show(slot & 1, (hpa & ~(WINDOW_SLOT_SIZE - 1)) | WINDOW_PDE | WINDOW_UNCACHED) +
+	       (hpa & (WINDOW_SLOT_SIZE - 1));
 }
 
 uint8_t *window_pair(uint64_t hpa)

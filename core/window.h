@@ -14,6 +14,9 @@
  * Valid to the end of that page, until the next call for the slot. */
 uint8_t *window(uint32_t slot, uint64_t hpa);
 
+/* The same for a device's registers: uncached whatever the MTRRs say. */
+uint8_t *window_device(uint32_t slot, uint64_t hpa);
+
 /* Show both that page and the next one, so that an object of up to 2 MiB that begins at `hpa` lies in one piece. */
 uint8_t *window_pair(uint64_t hpa);
 

@@ -18,6 +18,11 @@ INDIRECT = {
     "acpi_open": ["map_table"],
     "acpi_find": ["map_table"],
     "acpi_cpus": ["map_table"],
+    "acpi_interrupts": ["map_table"],
+    "madt": ["map_table"],              # core/acpi.c
+    "linear_translate": ["read_number"],
+    "walk_64": ["read_number"],         # these two: vmx/linear.c
+    "walk_32": ["read_number"],
     "acpi_pm_timer": ["map_table"],
     "check": ["map_table"],             # core/acpi.c
 }

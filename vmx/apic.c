@@ -9,6 +9,7 @@
 #include "core/x86.h"
 #include "exit.h"
 #include "startup.h"
+#include "xapic.h"
 
 #define ICR_VECTOR 0xffu
 #define ICR_MODE(icr) ((icr) >> 8 & 7)
@@ -28,6 +29,8 @@ static int is_destination(const struct vcpu *vcpu, uint32_t index, uint64_t icr)
 
 	switch (ICR_SHORTHAND(icr)) {
 	case 0:
+		if (CONFIG_XAPIC && xapic_is_on(vcpu))
+			return xapic_receives(vcpu->partition, index, destination, icr & ICR_LOGICAL);
 		if (destination == ICR_BROADCAST)
 			return 1;
 		if (icr & ICR_LOGICAL) /* cluster in the upper half, a bit per CPU in the lower */
@@ -62,7 +65,7 @@ static void deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t 
 	}
 }
 
-void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
+int apic_send(struct vcpu *vcpu, uint64_t icr)
 {
 	const uint32_t mode = ICR_MODE(icr);
 	/* INIT with level 0 is the de-assert of old: nothing to do (SDM Vol. 3A, 11.6.1). SMI and ExtINT are not a guest's to send. */
@@ -78,7 +81,12 @@ void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
 			deliver(vcpu, i, mode, icr & ICR_VECTOR);
 			delivered++;
 		}
-	if (delivered || (offered && (deassert || ICR_SHORTHAND(icr)))) /* "all but self" may be nobody */
+	return delivered || (offered && (deassert || ICR_SHORTHAND(icr))); /* "all but self" may be nobody */
+}
+
+void apic_write_icr(struct vcpu *vcpu, uint64_t icr)
+{
+	if (apic_send(vcpu, icr))
 		skip_instruction();
 	else
 		guest_error_skip(vcpu, ERROR_INTERRUPT, VECTOR_GP, "interrupt command", icr);

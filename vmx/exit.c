@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "core/panic.h"
 #include "core/x86.h"
+#include "mmio.h"
 #include "startup.h"
 #include "trace.h"
 #include "vmx.h"
@@ -96,6 +97,8 @@ static void exit_ept_violation(struct vcpu *vcpu)
 	                                                         "read of guest-physical";
 
 	restore_nmi_blocking(qualification & EPT_VIOLATION_NMI_UNBLOCKING);
+	if (CONFIG_MMIO && mmio_access(vcpu, qualification))
+		return;
 	guest_error_skip(vcpu, ERROR_MEMORY, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 }
 

@@ -16,10 +16,10 @@
  * (inject_*), or just as it is. */
 typedef void exit_handler(struct vcpu *vcpu);
 
-/* Go on behind the instruction that caused this exit. */
-static inline void skip_instruction(void)
+/* Go on behind the instruction of `length` bytes that caused this exit. */
+static inline void skip_bytes(uint64_t length)
 {
-	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
 	/* A single step over it traps like one over any other: BS goes with TF (SDM Vol. 3C, 27.3.1.5), and blocking by
 	 * MOV SS would hold it back an instruction longer. Without TF that is something no guest can tell. */
 	if (__builtin_expect((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0)) {
@@ -27,6 +27,12 @@ static inline void skip_instruction(void)
 		        vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 	}
+}
+
+/* The same where the exit tells the length (SDM Vol. 3C, 28.2.5). */
+static inline void skip_instruction(void)
+{
+	skip_bytes(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
 exit_handler exit_cpuid; /* vmx/cpuid.c */
@@ -93,13 +99,18 @@ static inline void guest_error_skip(struct vcpu *vcpu, enum error_class class, u
 		skip_instruction();
 }
 
-/* Write to the interrupt command register (vmx/apic.c): only what stays in the partition. */
+/* Write to the interrupt command register (vmx/apic.c): only what stays in the partition. apic_send() is the same without going on
+ * behind the instruction; it returns 0 if the command is not the guest's to give. */
 void apic_write_icr(struct vcpu *vcpu, uint64_t value);
+int apic_send(struct vcpu *vcpu, uint64_t value);
 
 /* The emulated 16550A of a partition: as after a reset; register 0 to 7 (vmx/uart.c). */
 void uart_init(uint16_t partition);
 uint8_t uart_read(uint16_t partition, uint32_t reg);
 void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value);
+
+/* Is its interrupt line active? */
+int uart_interrupts(uint16_t partition);
 
 /* Keep an eye on the console's output for a guest that may not come back soon. */
 void console_follow_up(struct vcpu *vcpu);

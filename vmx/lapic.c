@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lapic.h"
 
+#ifndef CONFIG_IOAPICS /* where the sizes of no configuration are known: host tests */
+#define CONFIG_IOAPICS 1
+#endif
+
 #define LVT_MASKED (1u << 16)
 #define LVT_VECTOR 0xffu
 #define LVT_READ_ONLY 0x1000u  /* delivery status: not reserved, so that what was read may be written back */
@@ -89,6 +93,14 @@ void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
 	l->period = 0;
 	l->count_ticks = count_ticks;
 	l->esr_pending = 0;
+}
+
+void lapic_to_x2apic(struct lapic *l, uint32_t id)
+{
+	l->x2apic = 1;
+	*at(l, LAPIC_ID) = id;
+	*at(l, LAPIC_LDR) = (id & ~0xfu) << 12 | 1u << (id & 0xf);
+	*at(l, LAPIC_ICR2) = 0;
 }
 
 /* Divide configuration (11.5.4): bits 3, 1, 0 give 2, 4, ... 128, and 7 means 1. */
@@ -194,6 +206,8 @@ static inline __attribute__((always_inline)) void accept_bits(struct lapic *l, u
 
 	*irr |= bits;
 	*tmr &= ~bits;
+	if (CONFIG_IOAPICS && l->level)
+		*tmr |= bits & __atomic_load_n(&l->level[vector / 32], __ATOMIC_RELAXED);
 	if ((int)vector > l->pending && (l->hardware || passes(l, vector)))
 		l->pending = (int16_t)vector;
 }
@@ -240,13 +254,22 @@ void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high)
 		error(l, ESR_SEND_ILLEGAL);
 }
 
-static void end_of_interrupt(struct lapic *l)
+static enum lapic_effect end_of_interrupt(struct lapic *l)
 {
 	const int vector = highest(l, LAPIC_ISR);
 
 	if (vector >= 0)
 		clear_bit(l, LAPIC_ISR, (uint32_t)vector);
 	update_ppr(l);
+	if (!CONFIG_IOAPICS || vector < 0 || !(get(l, LAPIC_TMR + (uint32_t)vector / 32 * 16) >> vector % 32 & 1))
+		return LAPIC_DONE;
+	l->ended = (uint8_t)vector;
+	return LAPIC_ENDED;
+}
+
+uint64_t lapic_level_vectors(const struct lapic *l, uint32_t n)
+{
+	return get(l, LAPIC_TMR + n * 32) | (uint64_t)get(l, LAPIC_TMR + n * 32 + 16) << 32;
 }
 
 static void write_svr(struct lapic *l, uint32_t value)
@@ -288,8 +311,7 @@ enum lapic_effect lapic_write(struct lapic *l, uint32_t offset, uint32_t value, 
 		update_ppr(l);
 		return LAPIC_DONE;
 	case LAPIC_EOI:
-		end_of_interrupt(l);
-		return LAPIC_DONE;
+		return end_of_interrupt(l);
 	case LAPIC_SVR:
 		write_svr(l, value);
 		return LAPIC_DONE;

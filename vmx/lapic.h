@@ -46,9 +46,12 @@ struct lapic {
 	uint32_t count_ticks; /* TSC ticks of one tick of the APIC's clock: the crystal of CPUID leaf 15h */
 	int16_t pending; /* the vector that the CPU would take now, by priority, or -1: kept up to date by every change.
 	                  * With `hardware`: a new request since the caller last set it to -1, whatever its priority */
-	uint8_t hardware; /* the CPU delivers from this page (virtual-interrupt delivery): ISR and PPR are its own */
+	uint8_t hardware;    /* the CPU delivers from this page (virtual-interrupt delivery): ISR and PPR are its own */
+	uint8_t ended;       /* LAPIC_ENDED: the vector */
 	uint8_t x2apic;      /* mode that the guest has chosen */
 	uint8_t esr_pending; /* errors since the last write to ESR */
+	const uint32_t *
+		level; /* vectors that are level-triggered when they arrive, a bit each, or 0: none. Not with `hardware` */
 };
 
 /* What a write asks of the caller beside the register's change. */
@@ -57,10 +60,18 @@ enum lapic_effect {
 	LAPIC_FAULT, /* no such register, or reserved bits: #GP in x2APIC mode, nothing in xAPIC mode */
 	LAPIC_SEND,  /* ICR was written: deliver the interprocessor interrupt in `reg` ICR and ICR2 */
 	LAPIC_SELF,  /* an interrupt for itself was accepted */
+	LAPIC_ENDED, /* EOI of a level-triggered interrupt: the I/O APIC wants to know; vector in `ended` */
 };
 
 /* State after RESET or INIT (SDM Vol. 3A, 11.4.7.1). `id`: virtual APIC ID. INIT keeps mode and ID. */
 void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks);
+
+/* From xAPIC to x2APIC mode (11.12.5): ID and LDR change, the other registers stay. */
+void lapic_to_x2apic(struct lapic *l, uint32_t id);
+
+/* Level-triggered vectors that are pending or in service, by TMR: bit b is vector 64 * n + b. Their EOI must reach lapic_write(), so this
+ * is the EOI-exit bitmap where the CPU delivers interrupts itself. */
+uint64_t lapic_level_vectors(const struct lapic *l, uint32_t n);
 
 /* Read the register at `offset` (multiple of 16, below 400h). Returns 0 if there is none. */
 int lapic_read(const struct lapic *l, uint32_t offset, uint64_t now, uint32_t *value);
@@ -73,7 +84,7 @@ void lapic_write_deadline(struct lapic *l, uint64_t value);
 /* What was written to ICR: the bits that the register keeps, and the error of an illegal vector. */
 void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high);
 
-/* An edge-triggered interrupt arrives: vector 16 to 255. Dropped while the APIC is software-disabled. */
+/* An interrupt arrives: vector 16 to 255, level-triggered if `level` says so. Dropped while the APIC is software-disabled. */
 void lapic_accept(struct lapic *l, uint32_t vector);
 
 /* The same for several at once: bit n of `bits` is vector 32 * word + n, vectors below 16 not among them. */

@@ -5,6 +5,7 @@
 #include "core/x86.h"
 #include "exit.h"
 #include "vmx.h"
+#include "xapic.h"
 
 #define HIGH_MSRS 0xc0000000u
 #define BITMAP_MSRS 0x2000u
@@ -87,7 +88,8 @@ static void denied(struct vcpu *vcpu, const char *what, uint32_t msr)
 
 static uint64_t apic_base(const struct vcpu *vcpu)
 {
-	return 0xfee00000u | APIC_BASE_ENABLE | APIC_BASE_EXTD | (vcpu->index ? 0 : APIC_BASE_BSP);
+	return 0xfee00000u | APIC_BASE_ENABLE | (CONFIG_XAPIC && xapic_is_on(vcpu) ? 0 : APIC_BASE_EXTD) |
+	       (vcpu->index ? 0 : APIC_BASE_BSP);
 }
 
 /* MSR_REAL: the MSRs that the table may name so (RULE_MSR_HOST) are there on every CPU, but for this one. */
@@ -201,6 +203,10 @@ void exit_wrmsr(struct vcpu *vcpu)
 		break;
 	case MSR_APIC_BASE:
 		right = value == apic_base(vcpu);
+		if (CONFIG_XAPIC && xapic_is_on(vcpu) && value == (apic_base(vcpu) | APIC_BASE_EXTD)) {
+			xapic_to_x2apic(vcpu);
+			right = 1;
+		}
 		break;
 	case MSR_APIC_ICR:
 		apic_write_icr(vcpu, value);

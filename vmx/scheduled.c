@@ -11,9 +11,12 @@
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
+#include "interrupt.h"
+#include "pins.h"
 #include "startup.h"
 #include "trace.h"
 #include "vmx.h"
+#include "xapic.h"
 
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_LAST 0x8ffu
@@ -156,6 +159,8 @@ static inline void make_current(struct vcpu *next, struct scheduled_vcpu *v)
 	if (this_cpu->running == next)
 		return;
 	load(next);
+	if (CONFIG_INTERRUPTS)
+		interrupt_admit(next->partition_index);
 	if (mine->apicv == APICV_POSTED && v->lapic.hardware)
 		posted_open(this_cpu->index, v->slot);
 	if (v == mine->loaded)
@@ -167,6 +172,20 @@ static inline void make_current(struct vcpu *next, struct scheduled_vcpu *v)
 	mine->last_partition = next->partition;
 }
 
+/* When the vCPU has something to do of itself: its timer, or its serial port where that interrupts. */
+static inline uint64_t own_event(const struct scheduled_vcpu *v)
+{
+	return CONFIG_IOAPICS && v->poll_due < v->lapic.deadline ? v->poll_due : v->lapic.deadline;
+}
+
+static inline void expire(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
+{
+	if (now >= v->lapic.deadline)
+		lapic_timer_expire(&v->lapic, now);
+	if (CONFIG_IOAPICS && now >= v->poll_due)
+		v->poll_due = pins_poll(vcpu, now);
+}
+
 /* Is there something for it to do? What it was sent and its timer count. Its VMCS need not be current. */
 static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
 {
@@ -176,8 +195,7 @@ static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t
 		return 1;
 	if (vcpu->waiting)
 		return 0;
-	if (now >= l->deadline)
-		lapic_timer_expire(l, now);
+	expire(vcpu, v, now);
 	take_vectors(v);
 	if (v->halted && !vcpu->nmi_pending &&
 	    (v->halted == HALTED_FOR_NMI || l->pending < 0 || !lapic_passes(l, (uint32_t)l->pending)))
@@ -190,7 +208,7 @@ static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t
 static void give_up(const struct vcpu *vcpu, const struct scheduled_vcpu *v)
 {
 	sched_block(&mine->sched, v->slot,
-	            !vcpu->waiting && v->halted == HALTED_WITH_INTERRUPTS ? v->lapic.deadline : SCHED_NEVER);
+	            !vcpu->waiting && v->halted == HALTED_WITH_INTERRUPTS ? own_event(v) : SCHED_NEVER);
 	mine->resched = 1;
 }
 
@@ -249,11 +267,12 @@ static inline void look_at_timer(uint64_t now)
 {
 	struct scheduled_vcpu *v = mine->loaded;
 
-	if (now >= v->lapic.deadline)
-		lapic_timer_expire(&v->lapic, now);
-	mine->next_event = v->lapic.deadline < mine->next_other ? v->lapic.deadline : mine->next_other;
+	expire(this_cpu->running, v, now);
+	mine->next_event = own_event(v) < mine->next_other ? own_event(v) : mine->next_other;
 	if (v->lapic.pending >= 0 || v->window_open)
 		inject_pending(this_cpu->running, v);
+	if (CONFIG_IOAPICS && mine->changed) /* the serial port's interrupt went to another vCPU: look again at once */
+		mine->next_event = 0;
 }
 
 /* Something has happened, or its time has come: who runs, with which interrupt, until when? */
@@ -281,7 +300,7 @@ static void settle(uint64_t now)
 	if (this_cpu->running != &mine->idle)
 		look_at_timer(now);
 	else
-		mine->next_event = mine->next_other;
+		mine->next_event = CONFIG_IOAPICS && mine->changed ? 0 : mine->next_other;
 }
 
 /*
@@ -347,7 +366,7 @@ static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
 		high = (uint32_t)(deadline >> 32);
 	} else if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST) {
 		return 0;
-	} else if (!lapic_read(l, (msr & 0xff) << 4, rdtsc(), &low)) {
+	} else if ((CONFIG_XAPIC && !l->x2apic) || !lapic_read(l, (msr & 0xff) << 4, rdtsc(), &low)) {
 		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "RDMSR", msr);
 		return 1;
 	}
@@ -395,15 +414,24 @@ static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 			return 0;
 		v->msr[slot] = (uint64_t)high << 32 | low;
 		wrmsr(msr, v->msr[slot]);
+	} else if (CONFIG_XAPIC && !v->lapic.x2apic) {
+		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
+		return 1;
 	} else if (msr == MSR_X2APIC_ICR) {
 		mine->changed = 1;
 		lapic_note_icr(&v->lapic, low, high);
 		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
 		return 1;
-	} else if (high || lapic_write(&v->lapic, (msr & 0xff) << 4, low, rdtsc()) == LAPIC_FAULT) {
-		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
-		return 1;
 	} else {
+		const enum lapic_effect effect = high ? LAPIC_FAULT :
+		                                        lapic_write(&v->lapic, (msr & 0xff) << 4, low, rdtsc());
+
+		if (effect == LAPIC_FAULT) {
+			guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
+			return 1;
+		}
+		if (CONFIG_IOAPICS && effect == LAPIC_ENDED)
+			pins_ended(vcpu, v->lapic.ended);
 		mine->changed = 1;
 	}
 	skip_instruction();
@@ -431,8 +459,8 @@ static void halt_vcpu(struct vcpu *vcpu)
 		return;
 	mine->changed = 1;
 	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
-	sched_block(&mine->sched, v->slot, interrupts ? v->lapic.deadline : SCHED_NEVER);
-	trace_wait(vcpu, interrupts ? v->lapic.deadline : SCHED_NEVER);
+	sched_block(&mine->sched, v->slot, interrupts ? own_event(v) : SCHED_NEVER);
+	trace_wait(vcpu, interrupts ? own_event(v) : SCHED_NEVER);
 	mine->resched = 1;
 }
 
@@ -469,7 +497,11 @@ static int access_cr8(struct vcpu *vcpu)
 static void exit_external_interrupt(void)
 {
 	/* The vector was acknowledged with the exit; kicks only wake this CPU up, what for stands in posted words. */
-	if (vmread(VMCS_EXIT_INTERRUPTION_INFO) & INTERRUPTION_VALID)
+	const uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
+
+	if (CONFIG_INTERRUPTS && info & INTERRUPTION_VALID)
+		interrupt_arrived(info & INTERRUPTION_VECTOR);
+	if (info & INTERRUPTION_VALID)
 		wrmsr(MSR_X2APIC_EOI, 0);
 }
 
@@ -536,6 +568,7 @@ void scheduled_stop(struct vcpu *vcpu)
 {
 	sched_block(&mine->sched, guest(vcpu)->slot, SCHED_NEVER);
 	guest(vcpu)->lapic.deadline = LAPIC_NEVER;
+	guest(vcpu)->poll_due = SCHED_NEVER;
 	mine->resched = 1;
 	mine->changed = 1;
 	prepare_entry();
@@ -556,6 +589,8 @@ void scheduled_reset_apic(struct vcpu *vcpu)
 	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
 	if (v->lapic.hardware)
 		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
+	if (CONFIG_XAPIC)
+		xapic_note_logical(vcpu);
 	v->halted = NOT_HALTED;
 	mine->reload = 1; /* the other registers have changed, too */
 }
@@ -599,12 +634,18 @@ void scheduled_run(uint64_t epoch)
 
 		mine->vcpu[i].slot = i;
 		posted_close(this_cpu->index, i);
-		mine->vcpu[i].lapic.hardware = mine->apicv != APICV_NONE;
+		/* Registers in memory, and EOIs of levels: by the core itself. */
+		mine->vcpu[i].lapic.hardware = mine->apicv != APICV_NONE &&
+		                               !config.partitions[cpu->slots[i].partition].mmio_count;
 		vcpu_init(vcpu, cpu->slots[i].partition, cpu->slots[i].vcpu);
 		mine->xcr0_all |= vcpu->xcr0_allowed | 1;
-		mine->vcpu[i].lapic.x2apic = 1;
+		mine->vcpu[i].lapic.x2apic = !vcpu->partition->xapic;
 		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id,
 		            (uint32_t)(tsc_khz / 1000));
+		if (CONFIG_XAPIC)
+			xapic_note_logical(vcpu);
+		if (CONFIG_IOAPICS)
+			mine->vcpu[i].lapic.level = pins_level(vcpu);
 		switch_state_init(&mine->vcpu[i]);
 		if (vcpu->index)
 			startup_wait(vcpu);

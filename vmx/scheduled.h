@@ -26,6 +26,7 @@ struct scheduled_vcpu {
 		aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
+	uint64_t poll_due;   /* pins_poll() is due then */
 	uint16_t slot;       /* its own index */
 	uint8_t halted;      /* enum halted */
 	uint8_t window_open; /* interrupt-window exiting is on */

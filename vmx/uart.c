@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A 16550A as far as drivers look: the transmitter is the partition's console ring, the receiver its keyboard. It has no
- * interrupt line: drivers poll. Registers as in the 16550D data sheet.
+ * A 16550A as far as drivers look: the transmitter is the partition's console ring, the receiver its keyboard. Its interrupt
+ * line goes to the partition's I/O APIC; where there is none, drivers poll. Registers as in the 16550D data sheet.
  *
  * There is one a partition, also where its vCPUs run on several CPUs. Those must take turns, as with a real one; if they do
  * not, they see mixed registers and lose characters of their own.
  */
 #include "core/console.h"
 #include "exit.h"
+#include "pins.h"
 
 enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define LCR_DIVISOR_ACCESS 0x80
 #define LSR_DATA_READY 0x01
 #define LSR_TRANSMITTER_EMPTY 0x60
+#define MCR_OUT2 0x08 /* on a PC it connects the interrupt line */
 #define MCR_LOOP 0x10
 #define FCR_ENABLE 0x01
 #define IER_RECEIVED 0x01
@@ -60,6 +62,11 @@ static uint8_t interrupt_identification(uint16_t partition)
 	if (u->ier & IER_TRANSMITTER_EMPTY && console_room(partition))
 		return fifos | IIR_TRANSMITTER_EMPTY;
 	return fifos | IIR_NONE;
+}
+
+int uart_interrupts(uint16_t partition)
+{
+	return uarts[partition].mcr & MCR_OUT2 && (interrupt_identification(partition) & ~IIR_FIFOS) != IIR_NONE;
 }
 
 uint8_t uart_read(uint16_t partition, uint32_t reg)
@@ -115,6 +122,8 @@ void uart_write(struct vcpu *vcpu, uint32_t reg, uint8_t value)
 			u->divisor_high = value;
 		else
 			u->ier = value & 0x0f;
+		if (CONFIG_IOAPICS && vcpu->partition->ioapic && uart_interrupts(vcpu->partition_index))
+			pins_pulse(vcpu->partition, UART_PIN);
 		break;
 	case IIR_FCR:
 		u->fcr = value;

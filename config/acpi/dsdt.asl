@@ -9,7 +9,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
 
     Scope (\_SB)
     {
-        // The console. No interrupt: the driver then polls, and there is no interrupt controller to ask.
+        // The console. Without an I/O APIC it has no interrupt: the driver then polls.
         Device (COM1)
         {
             Name (_HID, EisaId ("PNP0501"))
@@ -18,6 +18,9 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "BULKHD", "BULKHEAD", 1)
             Name (_CRS, ResourceTemplate ()
             {
                 IO (Decode16, 0x03F8, 0x03F8, 1, 8)
+#ifdef HAVE_IOAPIC
+                Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 4 }
+#endif
             })
         }
     }

@@ -5,6 +5,8 @@
 #include "kit.h"
 #include "parts.h"
 
+#define IA32_APIC_BASE 0x1b
+#define APIC_BASE_EXTD (1u << 10)
 #define SPURIOUS_VECTOR 0xff
 #define TSS_SELECTOR 0x30
 #define DF_VECTOR 8
@@ -132,6 +134,8 @@ void kit_interrupts_second(void)
 	                 :
 	                 : "m"(gdtr), "m"(idtr), "r"(KIT_DATA)
 	                 : "memory");
+	if (!(rdmsr(IA32_APIC_BASE) & APIC_BASE_EXTD)) /* its registers are in memory: the application's business */
+		return;
 	wrmsr(X2APIC_SVR, 0x100 | SPURIOUS_VECTOR); /* software enable */
 	wrmsr(X2APIC_TPR, 0);
 }

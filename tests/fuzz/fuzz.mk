@@ -6,10 +6,11 @@
 
 FUZZ_acpi := core/acpi.c
 FUZZ_consolemux := core/consolemux.c
-FUZZ_config := config/validate.c config/validate_time.c $(SEAM)/config.c
+FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c $(SEAM)/config.c
+FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
 
-FUZZ_TARGETS := acpi config consolemux exit
+FUZZ_TARGETS := acpi config consolemux decode exit
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h config/*.h boot/handoff.h)
 # fuzz_exit writes through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.

@@ -54,9 +54,13 @@ static void run(void)
 	struct acpi a;
 	struct acpi_cpus cpus;
 	struct acpi_pm_timer timer;
+	struct acpi_interrupts interrupts;
 	struct acpi_table table;
 	if (acpi_open(&a, map, NULL, 0) == ACPI_OK) {
 		if (acpi_cpus(&a, &cpus) == ACPI_OK && (cpus.count == 0 || cpus.count > CONFIG_MAX_CPUS))
+			abort();
+		if (acpi_interrupts(&a, &interrupts) == ACPI_OK &&
+		    (interrupts.count == 0 || interrupts.count > ACPI_MAX_IOAPICS))
 			abort();
 		if (acpi_pm_timer(&a, &timer) == ACPI_OK && (timer.port == 0 || timer.port > 0xfffc))
 			abort();

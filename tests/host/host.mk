@@ -9,17 +9,21 @@ HOST_acpi := core/acpi.c
 HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/host.c tests/auditor/guest.c \
 	tests/auditor/good.c
 HOST_consolemux := core/consolemux.c
+HOST_decode := vmx/decode.c tests/host/decode_forms.asm
+HOST_ioapic := vmx/ioapic.c
 HOST_lapic := vmx/lapic.c
 HOST_lapic_timer := vmx/lapic.c
+HOST_linear := vmx/linear.c
 HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
-HOST_validate := config/validate.c config/validate_time.c
+HOST_validate := config/validate.c config/validate_time.c config/validate_io.c
+HOST_validate_io := config/validate_io.c
 HOST_validate_time := config/validate_time.c sched/sched.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
-SEAM_TESTS := apicv cpuid event hypercall icr io msr registers scheduled scheduled_core startup trace uart vcpu
+SEAM_TESTS := apicv cpuid event hypercall icr io mmio msr registers scheduled scheduled_core startup trace uart vcpu
 
 HOST_BUILD := build/host
 HOST_CC := gcc
@@ -52,6 +56,10 @@ $(HOST_BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 
+$(HOST_BUILD)/%.asm.o: %.asm
+	@mkdir -p $(@D)
+	nasm -f elf64 -Werror $< -o $@
+
 # The tables that mkconfig makes of seam.yaml.
 $(SEAM)/config.c $(SEAM)/config_sizes.h &: tests/host/seam.yaml $(BUILD)/mkconfig $(BUILD)/guest/hello.elf
 	@mkdir -p $(@D)
@@ -69,7 +77,7 @@ $(SEAM_TESTS:%=$(HOST_BUILD)/test_%): $(HOST_BUILD)/test_%: $(SEAM)/tests/host/t
 $(HOST_BUILD)/test_posted: HOST_CFLAGS := $(subst address$(comma)undefined,thread,$(HOST_CFLAGS))
 
 define HOST_PROGRAM
-$(HOST_BUILD)/test_$(1): $(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c $(HOST_$(1)))
+$(HOST_BUILD)/test_$(1): $(patsubst %.asm,$(HOST_BUILD)/%.asm.o,$(patsubst %.c,$(HOST_BUILD)/%.o,tests/host/test_$(1).c $(HOST_$(1))))
 	$$(HOST_CC) $$(HOST_CFLAGS) $$^ -lcmocka -lpthread -o $$@
 endef
 $(foreach t,$(filter-out $(SEAM_TESTS),$(HOST_TESTS)),$(eval $(call HOST_PROGRAM,$(t))))

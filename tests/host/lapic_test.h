@@ -26,6 +26,7 @@ static inline void start(int x2apic)
 {
 	memset(&l, 0xa5, sizeof l); /* reset does not rely on what was there */
 	l.hardware = 0;
+	l.level = 0;
 	l.x2apic = (uint8_t)x2apic;
 	lapic_reset(&l, 0x23, TICKS);
 }

@@ -21,9 +21,10 @@ uint64_t tsc_khz = 3000000;
 uint64_t ept_pointer[CONFIG_PARTITIONS] = { 0x20000000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
 	                                    0x20001000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
 	                                    0x20002000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
-	                                    0x20003000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4 };
+	                                    0x20003000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4,
+	                                    0x20005000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4 };
 uint64_t ept_pointer_empty = 0x20004000 | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
-uint32_t cpu_apic_id[CONFIG_CPUS] = { 0x10, 0x12, 0x14, 0x16, 0x18, 0x1a }; /* not the virtual ones */
+uint32_t cpu_apic_id[CONFIG_CPUS] = { 0x10, 0x12, 0x14, 0x16, 0x18, 0x1a, 0x1c }; /* not the virtual ones */
 const uint64_t core_idt[64];
 void vmx_exit_entry(void)
 {

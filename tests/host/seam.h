@@ -87,6 +87,7 @@ struct seam {
 		uint64_t value;
 	} written[SEAM_MSR_LOG]; /* the last WRMSRs */
 	uint32_t wrmsr_count, invvpid_count, vmxon_count;
+	uint32_t masked; /* inputs of the machine's I/O APIC, by index of config.interrupts */
 	uint32_t attention_count, flush_count, switch_count;
 	uint64_t smis;                /* what smi_count() returns */
 	uint64_t tsc_step;            /* RDTSC takes that long */

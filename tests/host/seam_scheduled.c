@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/machine_ioapic.h"
 #include "core/smi.h"
 #include "vmx/flush.h"
 
@@ -57,6 +58,13 @@ void flush_for_next_partition(uint8_t what)
 	if (what != config.flush)
 		abort();
 	seam.flush_count++;
+}
+
+void machine_ioapic_mask(uint32_t index, uint32_t masked)
+{
+	if (masked == (seam.masked >> index & 1))
+		abort();
+	seam.masked ^= 1u << index;
 }
 
 /* Which of the scheduled CPU's VMCSs is at `phys`? */

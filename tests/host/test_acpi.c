@@ -78,7 +78,11 @@ static const uint8_t madt_entries[] = {
 	0x00, 0x08, 0x02, 0x04, 0x02, 0x00, 0x00, 0x00, /* local APIC 4, online capable only */
 	0x00, 0x08, 0x03, 0xff, 0x01, 0x00, 0x00, 0x00, /* the broadcast ID */
 	0x01, 0x0c, 0x00, 0x00, 0x00, 0x00, 0xc0, 0xfe, 0x00, 0x00, 0x00, 0x00, /* I/O APIC */
-	0x02, 0x0a, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00,             /* interrupt source override */
+	0x02, 0x0a, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00,             /* IRQ 0 is input 2 */
+	0x02, 0x0a, 0x00, 0x09, 0x09, 0x00, 0x00, 0x00, 0x0f, 0x00,             /* IRQ 9: level, active low */
+	0x02, 0x0a, 0x01, 0x03, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,             /* not the ISA bus */
+	0x02, 0x0a, 0x00, 0x10, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,             /* not an ISA interrupt */
+	0x01, 0x0c, 0x01, 0x00, 0x00, 0x10, 0xc0, 0xfe, 0x18, 0x00, 0x00, 0x00, /* a second I/O APIC */
 	0x04, 0x06, 0xff, 0x00, 0x00, 0x01,                                     /* local APIC NMI */
 	0x09, 0x10, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, /* 2 again */
 	0x09, 0x10, 0x00, 0x00, 0x01, 0x01, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, /* x2APIC 257 */
@@ -310,6 +314,53 @@ static void test_madt_faults(void **state)
 	expect_fault(madt(&cpus), ACPI_LENGTH, "APIC", BASE + MADT, 60);
 }
 
+static enum acpi_result interrupts(struct acpi_interrupts *x)
+{
+	assert_int_equal(open_it(), ACPI_OK);
+	return acpi_interrupts(&acpi, x);
+}
+
+static void test_interrupts(void **state)
+{
+	struct acpi_interrupts x;
+
+	(void)state;
+	assert_int_equal(interrupts(&x), ACPI_OK);
+	assert_int_equal(x.count, 2);
+	assert_int_equal(x.ioapic[0].address, 0xfec00000);
+	assert_int_equal(x.ioapic[0].gsi, 0);
+	assert_int_equal(x.ioapic[1].address, 0xfec01000);
+	assert_int_equal(x.ioapic[1].gsi, 24);
+	for (uint32_t i = 0; i < ACPI_ISA_IRQS; i++) {
+		assert_int_equal(x.isa[i].gsi, i == 0 ? 2 : i);
+		assert_int_equal(x.isa[i].flags, i == 9 ? 15 : 0);
+	}
+}
+
+static void test_interrupt_faults(void **state)
+{
+	struct acpi_interrupts x;
+
+	(void)state;
+	for (uint32_t length = 43; length < MADT_LENGTH; length++) { /* cut anywhere: whole entries, or a fault */
+		header(MADT, "APIC", length);
+		enum acpi_result result = interrupts(&x);
+		assert_true(result == ACPI_OK ? x.count > 0 : result == ACPI_LENGTH || result == ACPI_MISSING);
+	}
+	for (uint32_t at = 44, length; at < MADT_LENGTH; at += length) { /* each one too short for its type */
+		header(MADT, "APIC", MADT_LENGTH);
+		length = memory[MADT + at + 1];
+		memory[MADT + at + 1] = 4;
+		memory[MADT + at + 5] = (uint8_t)(length - 4);
+		fix(MADT, MADT_LENGTH, 9);
+		if (memory[MADT + at] == 1 || memory[MADT + at] == 2)
+			expect_fault(interrupts(&x), ACPI_LENGTH, "APIC", BASE + MADT, at);
+		memcpy(memory + MADT + 36, madt_entries, sizeof(madt_entries));
+	}
+	header(MADT, "APIC", 52); /* a CPU, and no I/O APIC */
+	expect_fault(interrupts(&x), ACPI_MISSING, "APIC", BASE + MADT, 44);
+}
+
 static void test_many_cpus(void **state)
 {
 	struct acpi_cpus cpus;
@@ -430,6 +481,8 @@ int main(void)
 		TEST(test_root_vanishes),
 		TEST(test_duplicate_tables),
 		TEST(test_madt_faults),
+		TEST(test_interrupts),
+		TEST(test_interrupt_faults),
 		TEST(test_many_cpus),
 		TEST(test_pm_timer),
 		TEST(test_pm_timer_faults),

@@ -271,6 +271,57 @@ static void test_icr_reads_back(void **state)
 	assert_int_equal(l.reg[LAPIC_ICR2 / 4], 0x12345678);
 }
 
+/* A message that says "level" sets the bit in TMR, by which the EOI is told; one that says "edge" takes it away. */
+static void test_level(void **state)
+{
+	uint32_t level[8] = { 0 };
+
+	(void)state;
+	for (uint32_t v = 16; v < 256; v++) {
+		start(1);
+		enable();
+		l.level = level;
+		level[v / 32] = 1u << v % 32;
+		lapic_accept(&l, v);
+		lapic_accept(&l, v ^ 1);
+		assert_int_equal(bits_set(LAPIC_TMR), 1);
+		for (uint32_t n = 0; n < 4; n++)
+			assert_int_equal(lapic_level_vectors(&l, n), v / 64 == n ? 1ull << v % 64 : 0);
+		for (uint32_t i = 0; i < 2; i++) {
+			const uint32_t vector = (uint32_t)highest(LAPIC_IRR);
+
+			l.pending = (int16_t)vector;
+			lapic_deliver(&l, vector);
+			assert_int_equal(put(LAPIC_EOI, 0), vector == v ? LAPIC_ENDED : LAPIC_DONE);
+			if (vector == v)
+				assert_int_equal(l.ended, v);
+		}
+		level[v / 32] = 0;
+		lapic_accept(&l, v);
+		assert_int_equal(bits_set(LAPIC_TMR), 0);
+		lapic_deliver(&l, v);
+		assert_int_equal(put(LAPIC_EOI, 0), LAPIC_DONE);
+	}
+}
+
+static void test_to_x2apic(void **state)
+{
+	(void)state;
+	start(0);
+	enable();
+	put(LAPIC_ICR2, 0x12000000);
+	put(LAPIC_LDR, 0x12000000);
+	put(LAPIC_TPR, 0x20);
+	lapic_accept(&l, 0x40);
+	lapic_to_x2apic(&l, 0x23);
+	assert_int_equal(read(LAPIC_ID), 0x23);
+	assert_int_equal(read(LAPIC_LDR), 0x20008);
+	assert_int_equal(l.reg[LAPIC_ICR2 / 4], 0);
+	assert_int_equal(read(LAPIC_TPR), 0x20);
+	assert_int_equal(l.pending, 0x40);
+	assert_int_equal(put(LAPIC_LDR, 0), LAPIC_FAULT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +334,8 @@ int main(void)
 		cmocka_unit_test(test_nesting_and_order_of_eoi),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_icr_reads_back),
+		cmocka_unit_test(test_level),
+		cmocka_unit_test(test_to_x2apic),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -339,7 +339,8 @@ static void logs(struct table *t)
 	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 4)                                                         \
 	X(console_high, RULE_CONSOLE, NONE, NONE, NONE, t->config.uart_port = 0xfff9)                                \
 	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff)                             \
-	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)
+	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)                           \
+	X(mmio, RULE_MMIO, 0, NONE, NONE, p->xapic = 1) /* the others of its kind: test_validate_io.c */
 
 /* The same for CPU time: the fault's schedule and CPU, what is needed and what there is, stand before the change. */
 #define W0 t->windows[0]
@@ -517,7 +518,7 @@ static void test_each_rule_is_broken(void **state)
 		unsigned found = 0;
 		for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++)
 			found += breaks[i].rule == (enum config_rule)rule;
-		if (found == 0)
+		if (found == 0 && !(rule >= RULE_APIC && rule <= RULE_INTERRUPT_CPU)) /* test_validate_io.c has them */
 			fail_msg("rule %d, %s, has no test", rule, config_rule_text((enum config_rule)rule));
 	}
 }

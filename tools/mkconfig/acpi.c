@@ -82,7 +82,12 @@ struct PACKED madt_cpu {
 	uint8_t type, length, uid, apic_id;
 	uint32_t flags;
 };
+struct PACKED madt_ioapic {
+	uint8_t type, length, id, reserved;
+	uint32_t address, first_interrupt;
+};
 #define MADT_LOCAL_APIC 0u
+#define MADT_IOAPIC 1u
 #define MADT_ENABLED 1u
 #define LOCAL_APIC_BASE 0xfee00000u
 
@@ -155,10 +160,14 @@ static uint64_t add_fadt(struct area *area, uint64_t dsdt)
 	return add(area, &fadt, sizeof fadt);
 }
 
-static uint64_t add_madt(struct area *area, unsigned cpus)
+static uint64_t add_madt(struct area *area, const struct config_partition *p)
 {
-	uint8_t table[sizeof(struct madt) + CONFIG_MAX_CPUS * sizeof(struct madt_cpu)];
-	size_t size = sizeof(struct madt) + cpus * sizeof(struct madt_cpu);
+	uint8_t table[sizeof(struct madt) + CONFIG_MAX_CPUS * sizeof(struct madt_cpu) + sizeof(struct madt_ioapic)];
+	size_t cpus = p->vcpu_count, cpus_end = sizeof(struct madt) + cpus * sizeof(struct madt_cpu);
+	size_t size = cpus_end + (p->ioapic != 0 ? sizeof(struct madt_ioapic) : 0);
+	struct madt_ioapic ioapic = {
+		.type = MADT_IOAPIC, .length = sizeof ioapic, .id = (uint8_t)cpus, .address = MMIO_IOAPIC_BASE
+	};
 	struct madt madt = { .header = header("APIC", size, 5), .local_apic = LOCAL_APIC_BASE };
 
 	memcpy(table, &madt, sizeof madt);
@@ -170,10 +179,12 @@ static uint64_t add_madt(struct area *area, unsigned cpus)
 			                .flags = MADT_ENABLED };
 		memcpy(table + sizeof madt + i * sizeof cpu, &cpu, sizeof cpu);
 	}
+	if (p->ioapic != 0)
+		memcpy(table + cpus_end, &ioapic, sizeof ioapic);
 	return add(area, table, size);
 }
 
-struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struct blob *dsdt)
+struct blob acpi_tables(uint64_t gpa, uint64_t limit, const struct config_partition *p, const struct blob *dsdt)
 {
 	struct area area = { .gpa = gpa,
 		             .limit = limit,
@@ -187,7 +198,7 @@ struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struc
 	if (dsdt->size < sizeof(struct header) || memcmp(dsdt->bytes, "DSDT", 4) != 0)
 		fail(line_of("partitions"), "the DSDT is not an AML file that iasl made");
 	xsdt.tables[0] = add_fadt(&area, add(&area, dsdt->bytes, dsdt->size));
-	xsdt.tables[1] = add_madt(&area, cpus);
+	xsdt.tables[1] = add_madt(&area, p);
 	rsdp.xsdt = add(&area, &xsdt, sizeof xsdt);
 	memcpy(rsdp.signature, "RSD PTR ", 8);
 	memcpy(rsdp.oem, "BULKHD", 6);

@@ -206,6 +206,32 @@ static const char *emit_ports(FILE *out, const struct config_partition *p, unsig
 	return list_close(out, rows, &list, "config_port", text("p%u_ports", index));
 }
 
+static void emit_mmio(FILE *out, const struct config_partition *p, unsigned index)
+{
+	static const char *const kinds[MMIO_KIND_COUNT] = { "MMIO_LAPIC", "MMIO_IOAPIC" };
+
+	if (p->mmio_count == 0)
+		return;
+	fprintf(out, "\nstatic const struct config_mmio p%u_mmio[] = {\n", index);
+	for (unsigned i = 0; i < p->mmio_count; i++)
+		fprintf(out, "\t{.gpa = 0x%" PRIx64 ", .size = 0x%" PRIx64 ", .kind = %s},\n", p->mmio[i].gpa,
+		        p->mmio[i].size, kinds[p->mmio[i].kind]);
+	fprintf(out, "};\n");
+}
+
+static void emit_interrupts(FILE *out, const struct config *c)
+{
+	if (c->interrupt_count == 0)
+		return;
+	fprintf(out, "\nstatic const struct config_interrupt interrupts[] = {\n");
+	for (unsigned i = 0; i < c->interrupt_count; i++) {
+		const struct config_interrupt *x = &c->interrupts[i];
+		fprintf(out, "\t{.partition = %u, .irq = %u, .pin = %u, .level = %u, .active_low = %u}, /* %s */\n",
+		        x->partition, x->irq, x->pin, x->level, x->active_low, c->partitions[x->partition].name);
+	}
+	fprintf(out, "};\n");
+}
+
 static void emit_index(FILE *out, const char *name, const struct config_cpuid_index *index, unsigned count)
 {
 	fprintf(out, "\t\t.%s = {\n", name);
@@ -253,6 +279,9 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	        "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
 	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n",
 	        p->vcpu_count, p->map_count, p->segment_count, p->cpuid_count, p->msr_count, p->port_count);
+	if (p->mmio_count > 0)
+		fprintf(out, "\t\t.mmio = p%u_mmio,\n\t\t.mmio_count = %u,\n\t\t.ioapic = %u,\n\t\t.xapic = %u,\n",
+		        index, p->mmio_count, p->ioapic, p->xapic);
 	emit_index(out, "basic", p->basic, CONFIG_CPUID_BASIC);
 	emit_index(out, "extended", p->extended, CONFIG_CPUID_EXTENDED);
 	emit_index(out, "hyper", p->hyper, CONFIG_CPUID_HYPER);
@@ -327,12 +356,14 @@ void emit_config(FILE *out, const struct plan *plan)
 		lists[i].cpuid = emit_cpuid(out, &plan->partitions[i], i);
 		lists[i].msrs = emit_msrs(out, &plan->partitions[i], i);
 		lists[i].ports = emit_ports(out, &plan->partitions[i], i);
+		emit_mmio(out, &plan->partitions[i], i);
 	}
 	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
 	for (unsigned i = 0; i < c->partition_count; i++)
 		emit_partition(out, plan, i, &lists[i]);
 	fprintf(out, "};\n");
 	emit_schedules(out, c);
+	emit_interrupts(out, c);
 	fprintf(out,
 	        "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
@@ -343,6 +374,8 @@ void emit_config(FILE *out, const struct plan *plan)
 	if (c->schedule_count > 0)
 		fprintf(out, "\t.schedules = schedules,\n\t.schedule_count = %u,\n\t.guard = %u,\n\t.flush = %s,\n",
 		        c->schedule_count, c->guard, flush_text(c->flush));
+	if (c->interrupt_count > 0)
+		fprintf(out, "\t.interrupts = interrupts,\n\t.interrupt_count = %u,\n", c->interrupt_count);
 	fprintf(out, "};\n");
 }
 
@@ -389,6 +422,21 @@ static void emit_trace_sizes(FILE *out, const struct plan *plan)
 		fprintf(out, "#define CONFIG_TRACE_MEMORY %u /* index in config.memories */\n", plan->trace_memory);
 }
 
+static void emit_device_sizes(FILE *out, const struct config *c)
+{
+	unsigned mmio = 0, xapic = 0, ioapics = 0;
+
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		mmio = larger(mmio, c->partitions[i].mmio_count);
+		xapic += c->partitions[i].xapic;
+		ioapics += c->partitions[i].ioapic != 0;
+	}
+	fprintf(out,
+	        "/* Emulated ranges of one partition; partitions that begin in xAPIC mode, and with an I/O APIC; interrupts. */\n"
+	        "#define CONFIG_MMIO %u\n#define CONFIG_XAPIC %u\n#define CONFIG_IOAPICS %u\n#define CONFIG_INTERRUPTS %u\n",
+	        mmio, xapic, ioapics, c->interrupt_count);
+}
+
 void emit_sizes(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
@@ -417,6 +465,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
 	emit_trace_sizes(out, plan);
 	emit_time_sizes(out, c);
+	emit_device_sizes(out, c);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",

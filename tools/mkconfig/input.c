@@ -65,6 +65,15 @@ static const cyaml_schema_field_t map_fields[] = {
 	TEXT_OPTIONAL("size", struct in_map, size), CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t map_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_map, map_fields) };
+static const cyaml_schema_field_t interrupt_fields[] = {
+	TEXT("irq", struct in_interrupt, irq),
+	TEXT("pin", struct in_interrupt, pin),
+	TEXT_OPTIONAL("trigger", struct in_interrupt, trigger),
+	TEXT_OPTIONAL("polarity", struct in_interrupt, polarity),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t interrupt_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_interrupt,
+	                                                                  interrupt_fields) };
 static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("triple_fault", struct in_errors, action[ERROR_TRIPLE_FAULT]),
 	TEXT_OPTIONAL("memory", struct in_errors, action[ERROR_MEMORY]),
@@ -94,6 +103,9 @@ static const cyaml_schema_field_t partition_fields[] = {
 	TEXT_OPTIONAL("set_schedule", struct in_partition, set_schedule),
 	TEXT_OPTIONAL("hypercalls_from_user", struct in_partition, hypercalls_from_user),
 	LIST_OPTIONAL(struct in_partition, maps, map_entry, CONFIG_MAX_MAPS - 1),
+	TEXT_OPTIONAL("apic", struct in_partition, apic),
+	TEXT_OPTIONAL("ioapic", struct in_partition, ioapic),
+	LIST_OPTIONAL(struct in_partition, interrupts, interrupt_entry, IOAPIC_PINS),
 	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
 	CYAML_FIELD_END,
 };

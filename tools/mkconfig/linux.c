@@ -197,8 +197,8 @@ static void add_low(struct image *image, unsigned line, const uint8_t *params, c
 static void add_acpi(struct image *image, const struct plan *plan, unsigned partition, const struct options *options)
 {
 	unsigned line = line_of("partitions/%u/boot/linux", partition);
-	struct blob dsdt = read_file(line, dsdt_path(options), KIB(64));
-	struct blob tables = acpi_tables(ACPI_START, MIB(1), plan->partitions[partition].vcpu_count, &dsdt);
+	struct blob dsdt = read_file(line, dsdt_path(options, &plan->partitions[partition]), KIB(64));
+	struct blob tables = acpi_tables(ACPI_START, MIB(1), &plan->partitions[partition], &dsdt);
 
 	image_add(image, line, ACPI_START, tables.bytes, tables.size);
 	free(dsdt.bytes);

@@ -28,7 +28,7 @@ static const char usage[] =
 	"  mkconfig plan FILE.yaml [--svg FILE]     print memory, cores and rights; with --svg draw them too\n"
 	"\n"
 	"  --root DIR    where the files that the configuration names are (default: here)\n"
-	"  --dsdt FILE   compiled DSDT for Linux partitions (default: dsdt.aml in --root)\n"
+	"  --dsdt FILE   compiled DSDT for Linux partitions (default: dsdt.aml, or dsdt_ioapic.aml, in --root)\n"
 	"\n"
 	"A rejected configuration ends with status 1 and one line 'error: FILE:LINE: cause'.\n";
 
@@ -43,9 +43,11 @@ const char *root_path(const struct options *options, const char *path)
 	return options->root == NULL || path[0] == '/' ? path : text("%s/%s", options->root, path);
 }
 
-const char *dsdt_path(const struct options *options)
+const char *dsdt_path(const struct options *options, const struct config_partition *p)
 {
-	return options->dsdt != NULL ? options->dsdt : root_path(options, "dsdt.aml");
+	if (options->dsdt != NULL)
+		return options->dsdt;
+	return root_path(options, p->ioapic != 0 ? "dsdt_ioapic.aml" : "dsdt.aml");
 }
 
 /* A file on its way: collected in memory, then written beside its place, then renamed. */
@@ -195,17 +197,14 @@ static void command_plan(struct plan *plan, const struct options *options)
 
 static void command_inputs(struct plan *plan, const struct options *options)
 {
-	bool linux = false;
-
 	for (unsigned i = 0; i < plan->config.partition_count; i++) {
 		const struct in_boot *boot = plan->extra[i].in->boot;
-		linux |= boot->linux != NULL;
 		puts(root_path(options, boot->linux != NULL ? boot->linux->kernel : boot->kit));
 		if (boot->linux != NULL && boot->linux->initrd != NULL)
 			puts(root_path(options, boot->linux->initrd));
+		if (boot->linux != NULL)
+			puts(dsdt_path(options, &plan->partitions[i]));
 	}
-	if (linux)
-		puts(dsdt_path(options));
 }
 
 static struct options parse_options(int count, char **arguments)

@@ -73,6 +73,9 @@ struct in_msr {
 struct in_map {
 	const char *memory, *at, *rights, *offset, *size;
 };
+struct in_interrupt {
+	const char *irq, *pin, *trigger, *polarity;
+};
 struct in_errors {
 	const char *action[ERROR_CLASS_COUNT];
 };
@@ -84,6 +87,9 @@ struct in_partition {
 	struct in_port *ports;
 	struct in_msr *msrs;
 	struct in_map *maps;
+	struct in_interrupt *interrupts;
+	const char *apic, *ioapic;
+	unsigned interrupts_count;
 	struct in_errors *on_error;
 	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count, priority_count, budget_count;
 };
@@ -161,6 +167,7 @@ struct plan_partition {
 	struct config_cpuid *cpuid;
 	struct config_msr *msrs;
 	struct config_port *ports;
+	struct config_mmio mmio[CONFIG_MAX_MMIO];
 	unsigned *msr_origin, *port_origin; /* index in the file's list, or ORIGIN_DEFAULT */
 	bool *feature_shown;                /* index: row of features.def */
 	uint64_t memory_size;
@@ -182,6 +189,8 @@ struct plan {
 	struct config_partition *partitions; /* config.partitions, writable */
 	struct config_memory *memories;
 	struct config_cpu *cpus;
+	struct config_interrupt *interrupts;
+	unsigned *interrupt_origin;      /* of an interrupt: index in its partition's list */
 	struct config_slot **slots;      /* cpus[].slots, writable */
 	struct config_frame **frames;    /* schedules[].frames, writable */
 	struct plan_frame **frame_extra; /* [schedule][cpu] */
@@ -221,15 +230,22 @@ struct feature {
 extern const struct feature features[];
 extern const unsigned feature_count;
 
+/* devices.c: a partition's APICs, and the machine's interrupts for it */
+void devices_build(struct plan *plan, unsigned partition);
+unsigned device_fault_line(const struct plan *plan, const struct config_fault *f);
+const char *device_fault_detail(const struct plan *plan, const struct config_fault *f);
+const char *apics_text(const struct config_partition *p);                 /* "xAPIC, I/O APIC" */
+const char *interrupts_text(const struct plan *plan, unsigned partition); /* "IRQ 3 to pin 3, edge" */
+
 /* prove.c */
 void prove(struct plan *plan);
 
 /* linux.c, kit.c, acpi.c: payloads */
 void linux_image(const struct plan *plan, unsigned partition, const struct options *options);
 void kit_image(const struct plan *plan, unsigned partition, const struct options *options);
-struct blob acpi_tables(uint64_t gpa, uint64_t limit, unsigned cpus, const struct blob *dsdt);
+struct blob acpi_tables(uint64_t gpa, uint64_t limit, const struct config_partition *p, const struct blob *dsdt);
 const char *root_path(const struct options *options, const char *path);
-const char *dsdt_path(const struct options *options);
+const char *dsdt_path(const struct options *options, const struct config_partition *p);
 
 /* emit.c, report.c, picture.c, timeline.c: output */
 void emit_config(FILE *out, const struct plan *plan);

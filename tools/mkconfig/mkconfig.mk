@@ -3,7 +3,7 @@
 BUILD ?= build
 HOSTCC ?= gcc
 MKCONFIG = $(BUILD)/mkconfig
-MKCONFIG_SOURCES = $(sort $(wildcard tools/mkconfig/*.c)) config/validate.c config/validate_time.c ept/pagetable.c ept/walk.c core/sha256.c
+MKCONFIG_SOURCES = $(sort $(wildcard tools/mkconfig/*.c)) config/validate.c config/validate_time.c config/validate_io.c ept/pagetable.c ept/walk.c core/sha256.c
 MKCONFIG_HEADERS = $(wildcard tools/mkconfig/*.h config/*.h ept/*.h guest/kit/info.h hypercall/abi.h core/sha256.h) config/features.def
 MKCONFIG_CFLAGS = -std=c17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Werror -D_POSIX_C_SOURCE=200809L
@@ -17,6 +17,7 @@ $(MKCONFIG)-sanitized: $(MKCONFIG_SOURCES) $(MKCONFIG_HEADERS)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(MKCONFIG_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(MKCONFIG_SOURCES) -lcyaml -lyaml
 
-$(BUILD)/dsdt.aml: config/acpi/dsdt.asl
+# For partitions without an I/O APIC, and with one.
+$(BUILD)/dsdt.aml $(BUILD)/dsdt_ioapic.aml: config/acpi/dsdt.asl
 	@mkdir -p $(@D)
-	iasl -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; exit 1; }
+	iasl $(if $(findstring ioapic,$@),-D HAVE_IOAPIC) -p $(basename $@) $< >$(basename $@).log || { cat $(basename $@).log; exit 1; }

@@ -152,6 +152,7 @@ static void build_partition(struct plan *plan, unsigned partition)
 	build_maps(plan, partition);
 	cpuid_build(plan, partition);
 	rights_build(plan, partition);
+	devices_build(plan, partition);
 }
 
 static void build_machine(struct plan *plan)
@@ -202,6 +203,7 @@ void plan_build(struct plan *plan, const struct in_file *in)
 	c->cpus = plan->cpus;
 	c->memories = plan->memories;
 	c->partitions = plan->partitions;
+	c->interrupts = plan->interrupts;
 }
 
 /* The file's line for a fault the validator found, as near as the indices lead. */
@@ -246,6 +248,11 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 		return line_of("partitions/%u/on_error/%s", partition, error_names[f->index]);
 	case RULE_CONSOLE:
 		return line_of("console/debug_port");
+	case RULE_MMIO:
+	case RULE_APIC:
+	case RULE_INTERRUPT:
+	case RULE_INTERRUPT_CPU:
+		return device_fault_line(plan, f);
 	default:
 		if (f->rule >= RULE_DEDICATED)
 			return time_fault_line(plan, f);
@@ -301,6 +308,11 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_CONSOLE:
 		return text("uart 0x%x-0x%x, debug port 0x%x", plan->config.uart_port, plan->config.uart_port + 7,
 		            plan->config.debug_port);
+	case RULE_MMIO:
+	case RULE_APIC:
+	case RULE_INTERRUPT:
+	case RULE_INTERRUPT_CPU:
+		return device_fault_detail(plan, f);
 	default:
 		if (f->rule >= RULE_DEDICATED)
 			return time_fault_detail(plan, f);

@@ -27,8 +27,8 @@ const char *boot_text(const struct plan_partition *x)
 
 const char *hypercalls_text(const struct config_partition *p)
 {
-	static const char *const calls[] = { "version", "console write", "console read", "counters", "stop",
-		                             "set schedule" };
+	static const char *const calls[] = { "version",  "console write", "console read",
+		                             "counters", "stop",          "set schedule" };
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
@@ -122,6 +122,7 @@ void emit_allow(FILE *out, const struct plan *plan)
 		list_features(out, &plan->extra[i]);
 		list_msrs(out, p);
 		fprintf(out, "  ports: %s\n", ports_text(p));
+		fprintf(out, "  APICs: %s; interrupts: %s\n", apics_text(p), interrupts_text(plan, i));
 		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? "; from user mode too" : "; not from user mode");
 		fprintf(out, "  on error: %s\n", actions_text(p, 0, ERROR_CLASS_COUNT));
@@ -180,6 +181,9 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    hypercalls  %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : "");
 		fprintf(out, "    ports       %s\n", ports_text(p));
+		fprintf(out, "    APICs       %s\n", apics_text(p));
+		if (plan->config.interrupt_count > 0)
+			fprintf(out, "    interrupts  %s\n", interrupts_text(plan, i));
 		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true),
 		        count_msrs(p, false));
 		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));

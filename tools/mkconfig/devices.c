@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A partition's APICs and their places in its memory, and which interrupts of the machine it gets. */
+#include "mkconfig.h"
+
+#include <inttypes.h>
+
+static const char *const apic_names[] = { "x2apic", "xapic" };
+static const char *const trigger_names[] = { "edge", "level" };
+static const char *const polarity_names[] = { "high", "low" };
+
+static void add_range(const struct plan *plan, unsigned partition, uint64_t gpa, uint8_t kind)
+{
+	struct config_partition *p = &plan->partitions[partition];
+	struct plan_partition *x = &plan->extra[partition];
+
+	x->mmio[p->mmio_count++] = (struct config_mmio){ .gpa = gpa, .size = PAGE_SIZE, .kind = kind };
+	p->mmio = x->mmio;
+}
+
+/* ISA interrupts are edges, active high; others are PCI's: level, active low. */
+static void add_interrupt(struct plan *plan, unsigned partition, unsigned index)
+{
+	const struct in_interrupt *in = &plan->extra[partition].in->interrupts[index];
+	unsigned count = plan->config.interrupt_count;
+	struct config_interrupt x = { .partition = (uint16_t)partition };
+
+	x.irq = (uint8_t)parse_number(line_of("partitions/%u/interrupts/%u/irq", partition, index), "irq", in->irq, 0,
+	                              CONFIG_MAX_IRQ);
+	x.pin = (uint8_t)parse_number(line_of("partitions/%u/interrupts/%u/pin", partition, index), "pin", in->pin, 0,
+	                              IOAPIC_PINS - 1);
+	x.level = x.irq >= 16;
+	if (in->trigger != NULL)
+		x.level = (uint8_t)parse_name(line_of("partitions/%u/interrupts/%u/trigger", partition, index),
+		                              "trigger", in->trigger, trigger_names, LENGTH(trigger_names));
+	x.active_low = x.irq >= 16;
+	if (in->polarity != NULL)
+		x.active_low = (uint8_t)parse_name(line_of("partitions/%u/interrupts/%u/polarity", partition, index),
+		                                   "polarity", in->polarity, polarity_names, LENGTH(polarity_names));
+	for (unsigned i = 0; i < plan->partitions[partition].port_count; i++)
+		if (plan->partitions[partition].ports[i].kind == PORT_UART && x.pin == UART_PIN)
+			fail(line_of("partitions/%u/interrupts/%u/pin", partition, index),
+			     "pin: %u is the emulated serial port's", UART_PIN);
+	if (count == CONFIG_MAX_INTERRUPTS)
+		fail(line_of("partitions/%u/interrupts/%u", partition, index),
+		     "interrupts: the limit is %u in all partitions", CONFIG_MAX_INTERRUPTS);
+	plan->interrupts = grow(plan->interrupts, count, sizeof *plan->interrupts);
+	plan->interrupts[count] = x;
+	plan->interrupt_origin = grow(plan->interrupt_origin, count, sizeof *plan->interrupt_origin);
+	plan->interrupt_origin[count] = index;
+	plan->config.interrupt_count = (uint16_t)(count + 1);
+}
+
+/* A dedicated CPU takes interrupts with no exit, at vectors that are the guest's choice: the core cannot know which. */
+static void check_cpus(const struct plan *plan, unsigned partition)
+{
+	const struct config_partition *p = &plan->partitions[partition];
+	const char *key = p->xapic ? "apic" : plan->extra[partition].in->interrupts_count > 0 ? "interrupts" : "ioapic";
+
+	for (unsigned i = 0; i < p->vcpu_count; i++)
+		if (!plan->cpus[p->vcpus[i].cpu].scheduled)
+			fail(line_of("partitions/%u/%s", partition, key),
+			     "%s: only where all of the partition's CPUs are scheduled; CPU %u is dedicated to '%s', with its "
+			     "own local APIC and no exit at its interrupts",
+			     key, p->vcpus[i].cpu, p->name);
+}
+
+void devices_build(struct plan *plan, unsigned partition)
+{
+	static uint16_t ioapics;
+	struct config_partition *p = &plan->partitions[partition];
+	const struct in_partition *in = plan->extra[partition].in;
+
+	if (in->apic != NULL)
+		p->xapic = (uint8_t)parse_name(line_of("partitions/%u/apic", partition), "apic", in->apic, apic_names,
+		                               LENGTH(apic_names));
+	if (in->interrupts_count > 0 || parse_truth(line_of("partitions/%u/ioapic", partition), "ioapic", in->ioapic))
+		p->ioapic = ++ioapics;
+	if (p->ioapic != 0)
+		add_range(plan, partition, MMIO_IOAPIC_BASE, MMIO_IOAPIC);
+	if (p->xapic)
+		add_range(plan, partition, MMIO_LAPIC_BASE, MMIO_LAPIC);
+	if (p->mmio_count > 0)
+		check_cpus(plan, partition);
+	for (unsigned i = 0; i < in->interrupts_count; i++)
+		add_interrupt(plan, partition, i);
+}
+
+unsigned device_fault_line(const struct plan *plan, const struct config_fault *f)
+{
+	switch (f->rule) {
+	case RULE_INTERRUPT:
+	case RULE_INTERRUPT_CPU:
+		return line_of("partitions/%u/interrupts/%u", plan->interrupts[f->index].partition,
+		               plan->interrupt_origin[f->index]);
+	default:
+		return line_of("partitions/%u/%s", f->partition,
+		               plan->partitions[f->partition].xapic ? "apic" : "ioapic");
+	}
+}
+
+static const char *interrupt_detail(const struct plan *plan, unsigned index)
+{
+	const struct config_interrupt *x = &plan->interrupts[index];
+
+	return text("IRQ %u, %s, to pin %u of '%s'", x->irq, trigger_names[x->level], x->pin,
+	            plan->partitions[x->partition].name);
+}
+
+const char *device_fault_detail(const struct plan *plan, const struct config_fault *f)
+{
+	const struct config_mmio *m;
+
+	switch (f->rule) {
+	case RULE_INTERRUPT:
+	case RULE_INTERRUPT_CPU:
+		if (f->other == CONFIG_NONE || f->other == f->index)
+			return interrupt_detail(plan, f->index);
+		return text("%s, and %s", interrupt_detail(plan, f->index), interrupt_detail(plan, f->other));
+	case RULE_MMIO:
+		if (f->index == CONFIG_NONE)
+			break;
+		m = &plan->partitions[f->partition].mmio[f->index];
+		return text("0x%" PRIx64 "-0x%" PRIx64, m->gpa, m->gpa + m->size - 1);
+	default:
+		break;
+	}
+	return text("'%s'", plan->partitions[f->partition].name);
+}
+
+const char *apics_text(const struct config_partition *p)
+{
+	return text("%s%s", p->xapic ? "local in xAPIC mode" : "local in x2APIC mode",
+	            p->ioapic != 0 ? text(", I/O with %u pins", IOAPIC_PINS) : "");
+}
+
+const char *interrupts_text(const struct plan *plan, unsigned partition)
+{
+	const char *list = "";
+
+	for (unsigned i = 0; i < plan->config.interrupt_count; i++) {
+		const struct config_interrupt *x = &plan->interrupts[i];
+		if (x->partition == partition)
+			list = text("%s%sIRQ %u to pin %u, %s", list, list[0] != '\0' ? "; " : "", x->irq, x->pin,
+			            trigger_names[x->level]);
+	}
+	return list[0] != '\0' ? list : "none";
+}
