@@ -69,7 +69,7 @@ $(OBJDIR)/config.mk: $(CONFIG_SIZES_H)
 # ---- core --------------------------------------------------------------------------------------------------------
 CORE_C := $(wildcard core/*.c vmx/*.c hypercall/*.c) ept/pagetable.c ept/walk.c config/validate.c config/validate_time.c
 CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
-# What a configuration does not need is not linked in: sharing a CPU, emulated registers, I/O APICs, interrupts of the machine.
+# What a configuration does not need is not linked in: sharing a CPU, emulated registers, I/O APICs, interrupts of the machine, companions.
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
@@ -91,6 +91,10 @@ endif
 ifeq ($(filter-out 0,$(CONFIG_INTERRUPTS)),)
 CORE_C := $(filter-out core/machine_ioapic.c vmx/interrupt.c,$(CORE_C))
 endif
+ifeq ($(filter-out 0,$(CONFIG_COMPANIONS)),)
+CORE_C := $(filter-out vmx/companion.c,$(CORE_C))
+CORE_ASM := $(filter-out vmx/companion.asm,$(CORE_ASM))
+endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -100,7 +104,7 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
-CORE_HOT := vmx/exit vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
+CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
 	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall core/sha256 \
 	core/posted
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2

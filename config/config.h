@@ -134,11 +134,12 @@ struct config_msr {
 
 /* What an access to an I/O port does. Unlisted ports: reads give all ones, writes vanish, counted. */
 enum config_port_kind {
-	PORT_NONE,  /* as if unlisted, but not counted as forbidden */
-	PORT_PASS,  /* straight to the hardware */
-	PORT_UART,  /* the emulated 16550A, eight ports */
-	PORT_SLEEP, /* ACPI sleep control register: bit 5 (SLP_EN) with type 5 stops the partition */
-	PORT_RESET, /* ACPI reset register: writing 6 is a reset request */
+	PORT_NONE,      /* as if unlisted, but not counted as forbidden */
+	PORT_PASS,      /* straight to the hardware */
+	PORT_UART,      /* the emulated 16550A, eight ports */
+	PORT_SLEEP,     /* ACPI sleep control register: bit 5 (SLP_EN) with type 5 stops the partition */
+	PORT_RESET,     /* ACPI reset register: writing 6 is a reset request */
+	PORT_COMPANION, /* the partition's companion answers */
 	PORT_KIND_COUNT
 };
 
@@ -190,6 +191,7 @@ enum error_class {
 	ERROR_INTERRUPT,    /* forbidden interrupt command: IGNORE drops it, INJECT #GP(0) */
 	ERROR_EXIT,         /* an exit the core has no handler for: STOP */
 	ERROR_PAYLOAD,      /* digest differs: STOP only */
+	ERROR_COMPANION,    /* its companion crashed, did not answer in time, or answered nonsense: STOP */
 	ERROR_CLASS_COUNT
 };
 
@@ -207,6 +209,7 @@ struct config_vcpu {
 
 /* Partition flags. */
 #define PARTITION_CPL3_HYPERCALLS 1u /* hypercalls from guest user mode are allowed */
+#define PARTITION_COMPANION 2u       /* no vCPU of its own: it answers for the devices of the partition that names it */
 
 struct config_partition {
 	const char *name;
@@ -226,6 +229,8 @@ struct config_partition {
 	uint16_t ioapic; /* number of its virtual I/O APIC, from 1 on; 0: it has none */
 	uint8_t xapic;   /* 1: its local APICs begin in xAPIC mode */
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
+	uint16_t companion;       /* index of its companion; 0: none, since number 0 never is one */
+	uint32_t answer_limit_us; /* of a companion: so long it may take for an answer, of its own running time */
 	struct config_cpuid_index basic[CONFIG_CPUID_BASIC];
 	struct config_cpuid_index extended[CONFIG_CPUID_EXTENDED];
 	struct config_cpuid_index hyper[CONFIG_CPUID_HYPER];
@@ -268,6 +273,7 @@ struct config_schedule {
 #define CONFIG_MAX_WINDOWS 256u /* in a frame */
 #define CONFIG_MAX_SCHEDULES 8u
 #define CONFIG_MAX_SLOTS 48u /* vCPUs on a CPU: as many as its block of the core's memory has room for (core/cpu.h) */
+#define CONFIG_ANSWER_LIMIT_MAX_US 1000000u
 #define CONFIG_GUARD_MAX_US 1000u
 #define CONFIG_FRAME_MIN_US 100u
 #define CONFIG_FRAME_MAX_US 10000000u

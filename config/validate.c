@@ -18,6 +18,7 @@
 #define CONFIG_MSR_SHADOWS 255u
 #define CONFIG_SCHEDULES CONFIG_MAX_SCHEDULES
 #define CONFIG_MMIO CONFIG_MAX_MMIO
+#define CONFIG_COMPANIONS CONFIG_MAX_PARTITIONS
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -93,10 +94,34 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 		return fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		const struct config_partition *p = &c->partitions[i];
-		if (p->vcpu_count == 0 || p->vcpu_count > CONFIG_MAX_CPUS || p->map_count == 0 ||
+		bool companion = CONFIG_COMPANIONS && (p->flags & PARTITION_COMPANION) != 0;
+		if ((p->vcpu_count == 0) != companion || p->vcpu_count > CONFIG_MAX_CPUS || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
-		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX || p->msr_count == 0)
+		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX || (p->msr_count == 0) != companion)
 			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
+	}
+	return RULE_OK;
+}
+
+/* A companion lives for one partition of one vCPU, and can do nothing but answer it: it has neither ports nor MSRs. */
+static inline enum config_rule check_companions(const struct config *c, struct config_fault *fault)
+{
+	const uint64_t calls = 1ull << BH_VERSION | 1ull << BH_COUNTER | 1ull << BH_CONSOLE_WRITE |
+	                       1ull << BH_CONSOLE_READ;
+
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_partition *p = &c->partitions[i];
+		bool companion = (p->flags & PARTITION_COMPANION) != 0;
+		unsigned masters = 0;
+		for (unsigned j = 0; j < c->partition_count; j++)
+			masters += c->partitions[j].companion == i && i != 0;
+		if (masters != companion)
+			return fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
+		if (companion ? p->flags != (PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS) || p->port_count != 0 ||
+		                        p->companion != 0 || (p->hypercalls & ~calls) != 0 || p->answer_limit_us == 0 ||
+		                        p->answer_limit_us > CONFIG_ANSWER_LIMIT_MAX_US :
+		                p->companion >= c->partition_count || (p->companion != 0 && p->vcpu_count != 1))
+			return fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -423,6 +448,8 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 		    ((port->kind == PORT_SLEEP || port->kind == PORT_RESET) && port->first != port->last) ||
 		    (i > 0 && port->first <= p->ports[i - 1].last))
 			return fault_at(fault, RULE_PORT, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
+		if (port->kind == PORT_COMPANION && p->companion == 0)
+			return fault_at(fault, RULE_COMPANION, partition, i, CONFIG_NONE);
 		if (port->kind == PORT_PASS && host_port(c, port->first, port->last))
 			return fault_at(fault, RULE_PORT_HOST, partition, i, CONFIG_NONE);
 	}
@@ -446,12 +473,13 @@ static enum config_rule check_policy(const struct config *c, const struct config
 		[ERROR_INTERRUPT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
 		[ERROR_EXIT] = ALLOW_END,
 		[ERROR_PAYLOAD] = ALLOW(ACTION_STOP),
+		[ERROR_COMPANION] = ALLOW_END, /* the instruction that waits for it cannot end */
 	};
 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		if (p->action[i] >= ACTION_COUNT || (allowed[i] & ALLOW(p->action[i])) == 0)
 			return fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
-	if ((p->hypercalls & ~calls) != 0 || (p->flags & ~PARTITION_CPL3_HYPERCALLS) != 0)
+	if ((p->hypercalls & ~calls) != 0 || (p->flags & ~(PARTITION_CPL3_HYPERCALLS | PARTITION_COMPANION)) != 0)
 		return fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
@@ -471,9 +499,10 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 	*fault = nowhere;
 	if (c->magic != CONFIG_MAGIC || c->version != CONFIG_VERSION)
 		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
-	if (check_counts(c, fault) != RULE_OK || check_names(c, fault) != RULE_OK ||
-	    check_memories(c, fault) != RULE_OK || check_maps(c, fault) != RULE_OK ||
-	    config_validate_time(c, fault) != RULE_OK || (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK))
+	if (check_counts(c, fault) != RULE_OK || (CONFIG_COMPANIONS && check_companions(c, fault) != RULE_OK) ||
+	    check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
+	    check_maps(c, fault) != RULE_OK || config_validate_time(c, fault) != RULE_OK ||
+	    (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK))
 		return fault->rule;
 	if (!console_valid(c))
 		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -523,6 +552,8 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_INTERRUPT_CPU] =
 			"interrupts of the machine can go to one CPU only, on which their owners' vCPUs all are",
 #endif
+		[RULE_COMPANION] =
+			"a companion and its master disagree: one companion, for one partition, of one vCPU, without ports",
 		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
 		[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
 		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",

@@ -37,6 +37,7 @@ enum config_rule {
 	RULE_ACTION,    /* an action that the error class does not allow */
 	RULE_HYPERCALL, /* a right to a hypercall that does not exist, or to set_schedule where there are no schedules */
 	RULE_CONSOLE,   /* console ports overlap or are out of range */
+	RULE_COMPANION, /* see check_companions(); or ports are a companion's, and there is none */
 	/* Emulated device registers and interrupts (validate_io.c). */
 	RULE_MMIO, /* a range is empty, not page-aligned, unsorted, or overlaps memory; of unknown kind; or an APIC's is not where that is */
 	RULE_APIC, /* xAPIC mode, or an I/O APIC, for a partition with a vCPU on a dedicated CPU (index); or its page is missing */

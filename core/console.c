@@ -10,8 +10,8 @@
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define LSR_DATA_READY 0x01
 #define LSR_TRANSMITTER_HOLDING_EMPTY 0x20
-#define UART_BURST 8u /* bytes to it, and from it, in one go: at most its FIFO of 16 */
-#define MESSAGE_STEP 12u /* characters of a noted message in one go */
+#define UART_BURST 8u     /* bytes to it, and from it, in one go: at most its FIFO of 16 */
+#define MESSAGE_STEP 12u  /* characters of a noted message in one go */
 #define RAW_POLLS 100000u /* bound of a wait for the transmitter */
 #define FLUSH_POLLS 4000000u
 
@@ -48,16 +48,17 @@ void console_init(void)
  * A ring has one producer and one reader at a time. Where a partition has several vCPUs, the second to come is refused as if
  * the ring were full, or empty: no CPU waits for another.
  */
+#define SHARED_RINGS (CONFIG_VCPUS + CONFIG_COMPANIONS > CONFIG_PARTITIONS)
 static uint8_t ring_busy[CONFIG_PARTITIONS];
 
 static int enter_ring(uint16_t partition)
 {
-	return CONFIG_VCPUS == CONFIG_PARTITIONS || !__atomic_exchange_n(&ring_busy[partition], 1, __ATOMIC_ACQUIRE);
+	return !SHARED_RINGS || !__atomic_exchange_n(&ring_busy[partition], 1, __ATOMIC_ACQUIRE);
 }
 
 static void leave_ring(uint16_t partition)
 {
-	if (CONFIG_VCPUS > CONFIG_PARTITIONS)
+	if (SHARED_RINGS)
 		__atomic_store_n(&ring_busy[partition], 0, __ATOMIC_RELEASE);
 }
 

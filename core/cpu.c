@@ -168,6 +168,8 @@ void core_exception(struct exception_frame *frame)
 	if (vcpu && cpu_is_scheduled(this_cpu->index))
 		scheduled_nmi();
 	if (vcpu) {
+		if (CONFIG_COMPANIONS)
+			this_cpu->nmi = 1;
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
 		vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
 	}

@@ -11,6 +11,7 @@
 #include "boot/handoff.h"
 #include "config/config.h"
 #include "console.h"
+#include "vmx/companion.h"
 #include "vmx/vcpu.h"
 #if CONFIG_TRACE_ENTRIES
 #include "vmx/trace.h"
@@ -47,6 +48,11 @@ struct cpu {
 	uint32_t status_left; /* so many vCPUs' states are still to be told */
 #if CONFIG_TRACE_ENTRIES
 	struct trace trace;
+#endif
+	volatile uint8_t nmi; /* one came in root mode; for vmx/companion.c */
+#if CONFIG_COMPANIONS
+	uint32_t companions; /* that are in use */
+	struct companion companion[CONFIG_COMPANIONS_PER_CPU] __attribute__((aligned(4096)));
 #endif
 #if CONFIG_SCHEDULED_CPUS
 	struct scheduled_cpu scheduled; /* of use on scheduled CPUs only */

@@ -86,9 +86,16 @@ void cpu_run(uint32_t index)
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
 	if (slot->vcpu == 0 && !partition_load(slot->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
+	if (CONFIG_COMPANIONS && vcpu->partition->companion) {
+		companion_init(vcpu);
+		if (!partition_load(vcpu->partition->companion))
+			vcpu_stop(vcpu, "its companion is not the one it was configured with");
+	}
 	if (slot->vcpu != 0)
 		startup_wait(vcpu);
 	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name,
 	      slot->vcpu, index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
+	if (CONFIG_COMPANIONS && vcpu->companion)
+		companion_run(vcpu);
 	vcpu_run(vcpu);
 }

@@ -22,16 +22,18 @@ enum apicv apicv_find(void)
 	               APICV_DELIVERY;
 }
 
+/* Neither the idle vCPU nor a companion has a slot. */
 enum apicv vcpu_apicv(const struct vcpu *vcpu)
 {
-	if (vcpu == &mine->idle || !mine->vcpu[vcpu - this_cpu->vcpu].lapic.hardware)
+	if (!vcpu->partition->vcpu_count || !mine->vcpu[vcpu - this_cpu->vcpu].lapic.hardware)
 		return APICV_NONE;
 	return mine->apicv;
 }
 
 int scheduled_passes_msr(const struct vcpu *vcpu, uint32_t msr, int write)
 {
-	return vcpu_apicv(vcpu) && (msr == MSR_X2APIC_TPR || (write && (msr == MSR_X2APIC_EOI || msr == MSR_X2APIC_SELF)));
+	return vcpu_apicv(vcpu) &&
+	       (msr == MSR_X2APIC_TPR || (write && (msr == MSR_X2APIC_EOI || msr == MSR_X2APIC_SELF)));
 }
 
 /* SDM Vol. 3C, 25.6.8, 30.1. No EOI exits: all interrupts are edges. */

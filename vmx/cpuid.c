@@ -64,7 +64,7 @@ static void fill_frequencies(struct vcpu *vcpu)
 void vcpu_init_cpuid(struct vcpu *vcpu)
 {
 	const struct config_partition *p = vcpu->partition;
-	const uint32_t apic_id = p->vcpus[vcpu->index].apic_id;
+	const uint32_t apic_id = p->vcpu_count ? p->vcpus[vcpu->index].apic_id : 0; /* a companion has none */
 	uint32_t *c;
 
 	for (uint32_t i = 0; i < p->cpuid_count; i++) {

@@ -20,6 +20,7 @@ static const char *const class_name[ERROR_CLASS_COUNT] = {
 	[ERROR_TRIPLE_FAULT] = "triple fault", [ERROR_MEMORY] = "memory",       [ERROR_MSR] = "MSR",
 	[ERROR_PORT] = "port",                 [ERROR_INSTRUCTION] = "instruction", [ERROR_INTERRUPT] = "interrupt",
 	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
+	[ERROR_COMPANION] = "companion",
 };
 /* clang-format on */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* I/O ports: default nothing there, the rest by the partition's table. Exit qualification: SDM Vol. 3C, table 28-5. */
 #include "core/lib.h"
+#include "companion.h"
 #include "exit.h"
 #include "vmx.h"
 
@@ -68,6 +69,10 @@ void exit_io(struct vcpu *vcpu)
 		return;
 	if (qualification & IO_STRING) { /* would need the guest's memory: no emulated device needs it */
 		inject_exception(vcpu, VECTOR_GP, 0);
+		return;
+	}
+	if (CONFIG_COMPANIONS && p && p->kind == PORT_COMPANION) {
+		companion_io(vcpu, qualification); /* the answer goes on behind the instruction */
 		return;
 	}
 	if (qualification & IO_IN)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scheduled.h"
 
+#include "companion.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -107,7 +108,8 @@ static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
 	const int vector = v->lapic.pending;
 
 	if (v->lapic.hardware) {
-		request(&v->lapic);
+		if (!CONFIG_COMPANIONS || vector >= 0) /* else the window is a companion's */
+			request(&v->lapic);
 		return;
 	}
 	if (vector < 0) {
@@ -153,29 +155,36 @@ static void make_idle(void)
 		load(&mine->idle);
 }
 
-/* Put vCPU and state of `v` in place of what ran. */
+/* Put vCPU and state of `v` in place of what ran. `next` may be its companion: that cannot reach the state. */
 static inline void make_current(struct vcpu *next, struct scheduled_vcpu *v)
 {
+	const struct vcpu *owner = CONFIG_COMPANIONS && next->master ? next->master : next;
+
 	if (this_cpu->running == next)
 		return;
 	load(next);
 	if (CONFIG_INTERRUPTS)
-		interrupt_admit(next->partition_index);
-	if (mine->apicv == APICV_POSTED && v->lapic.hardware)
+		interrupt_admit(owner->partition_index);
+	if (mine->apicv == APICV_POSTED && v->lapic.hardware && !(CONFIG_COMPANIONS && next->master))
 		posted_open(this_cpu->index, v->slot);
 	if (v == mine->loaded)
 		return;
 	switch_state(mine->loaded, v, mine->xcr0_all);
 	mine->loaded = v;
-	if (next->partition != mine->last_partition)
+	if (owner->partition != mine->last_partition)
 		flush_for_next_partition(config.flush);
-	mine->last_partition = next->partition;
+	mine->last_partition = owner->partition;
 }
 
-/* When the vCPU has something to do of itself: its timer, or its serial port where that interrupts. */
+/* When the vCPU has something to do of itself: its timer, its companion's, or its serial port where that interrupts. */
 static inline uint64_t own_event(const struct scheduled_vcpu *v)
 {
-	return CONFIG_IOAPICS && v->poll_due < v->lapic.deadline ? v->poll_due : v->lapic.deadline;
+	const struct companion *c = CONFIG_COMPANIONS ? this_cpu->vcpu[v->slot].companion : 0;
+	uint64_t at = v->lapic.deadline;
+
+	if (CONFIG_IOAPICS && v->poll_due < at)
+		at = v->poll_due;
+	return c && c->timer < at ? c->timer : at;
 }
 
 static inline void expire(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
@@ -198,8 +207,12 @@ static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t
 	expire(vcpu, v, now);
 	take_vectors(v);
 	if (v->halted && !vcpu->nmi_pending &&
-	    (v->halted == HALTED_FOR_NMI || l->pending < 0 || !lapic_passes(l, (uint32_t)l->pending)))
-		return 0;
+	    (v->halted == HALTED_FOR_NMI || l->pending < 0 || !lapic_passes(l, (uint32_t)l->pending))) {
+		if (CONFIG_COMPANIONS && vcpu->companion && now >= vcpu->companion->timer)
+			return 1; /* its companion has; it stays halted */
+		if (!(CONFIG_COMPANIONS && v->halted == HALTED_WITH_INTERRUPTS && companion_interrupts(vcpu)))
+			return 0;
+	}
 	v->halted = NOT_HALTED;
 	return 1;
 }
@@ -229,6 +242,10 @@ static int decide(uint64_t now)
 	}
 	next = &this_cpu->vcpu[d.entity];
 	v = &mine->vcpu[d.entity];
+	if (CONFIG_COMPANIONS && companion_or(next) != next) {
+		make_current(companion_or(next), v);
+		return 1;
+	}
 	if (!has_work(next, v, now)) {
 		give_up(next, v);
 		return 1;
@@ -262,15 +279,40 @@ static void after_nmi(void)
 		scheduled_console_due();
 }
 
+/* Its companion is to run, or to interrupt it. */
+static void attend(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
+{
+	const enum companion_need need = companion_attend(vcpu, now);
+
+	if (need == COMPANION_WINDOW)
+		interrupt_window(vcpu, v, 1);
+	else if (need == COMPANION_NOTHING && v->lapic.hardware) /* else inject_pending() has decided that */
+		interrupt_window(vcpu, v, 0);
+}
+
+/* A companion runs: as long as it may. What came for its master is looked at when that one is back. */
+static void await_answer(const struct companion *c, uint64_t now)
+{
+	mine->next_event = mine->next_other;
+	scheduled_due(now + c->left);
+	mine->changed = 1;
+}
+
 /* The timer of the guest that runs, if it is due, and the interrupt that it is to take. */
 static inline void look_at_timer(uint64_t now)
 {
 	struct scheduled_vcpu *v = mine->loaded;
 
+	if (CONFIG_COMPANIONS && this_cpu->running->master) {
+		await_answer(this_cpu->running->master->companion, now);
+		return;
+	}
 	expire(this_cpu->running, v, now);
 	mine->next_event = own_event(v) < mine->next_other ? own_event(v) : mine->next_other;
 	if (v->lapic.pending >= 0 || v->window_open)
 		inject_pending(this_cpu->running, v);
+	if (CONFIG_COMPANIONS && this_cpu->running->companion)
+		attend(this_cpu->running, v, now);
 	if (CONFIG_IOAPICS && mine->changed) /* the serial port's interrupt went to another vCPU: look again at once */
 		mine->next_event = 0;
 }
@@ -343,6 +385,8 @@ _Noreturn static void enter(void)
 {
 	struct vcpu *const vcpu = this_cpu->running;
 
+	if (CONFIG_COMPANIONS && vcpu->master)
+		vcpu->master->companion->entered = rdtsc();
 	if (vcpu->state == VCPU_OFF) {
 		vcpu->state = VCPU_RUNNING;
 		vcpu->entered = rdtsc();
@@ -439,8 +483,10 @@ static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
 }
 
 /* Has it an interrupt that it could take? */
-static int interrupt_waits(const struct lapic *l)
+static int interrupt_waits(const struct vcpu *vcpu, const struct lapic *l)
 {
+	if (CONFIG_COMPANIONS && companion_interrupts(vcpu))
+		return 1;
 	if (l->hardware)
 		return lapic_passes(l, vmread(VMCS_GUEST_INTERRUPT_STATUS) & INTERRUPT_STATUS_RVI);
 	return l->pending >= 0;
@@ -455,7 +501,9 @@ static void halt_vcpu(struct vcpu *vcpu)
 	skip_instruction();
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 	        vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-	if ((interrupts && interrupt_waits(&v->lapic)) || vcpu->nmi_pending)
+	if (CONFIG_COMPANIONS)
+		mine->changed = 1;
+	if ((interrupts && interrupt_waits(vcpu, &v->lapic)) || vcpu->nmi_pending)
 		return;
 	mine->changed = 1;
 	v->halted = interrupts ? HALTED_WITH_INTERRUPTS : HALTED_FOR_NMI;
@@ -605,6 +653,39 @@ void scheduled_console_due(void)
 		mine->next_event = mine->next_other;
 }
 
+void scheduled_due(uint64_t tsc)
+{
+	if (tsc < mine->next_event)
+		mine->next_event = tsc;
+}
+
+void scheduled_answered(uint64_t timer, int look)
+{
+	scheduled_due(timer);
+	if (look)
+		mine->changed = 1;
+	if (look && mine->loaded->halted) /* still? */
+		mine->resched = 1;
+}
+
+void scheduled_interrupted(void)
+{
+	exit_external_interrupt();
+	mine->changed = 1;
+}
+
+void scheduled_make_current(struct vcpu *next)
+{
+	make_current(next, mine->loaded);
+}
+
+void scheduled_go_on(const struct vcpu *exited, uint32_t reason)
+{
+	prepare_entry();
+	trace_entry(exited, reason);
+	enter();
+}
+
 void scheduled_nmi(void)
 {
 	mine->nmi = 1;
@@ -613,6 +694,13 @@ void scheduled_nmi(void)
 }
 
 /* ---- start ---- */
+
+static int load_both(const struct vcpu *vcpu)
+{
+	const uint16_t companion = vcpu->partition->companion;
+
+	return partition_load(vcpu->partition_index) && !(CONFIG_COMPANIONS && companion && !partition_load(companion));
+}
 
 void scheduled_run(uint64_t epoch)
 {
@@ -649,7 +737,9 @@ void scheduled_run(uint64_t epoch)
 		switch_state_init(&mine->vcpu[i]);
 		if (vcpu->index)
 			startup_wait(vcpu);
-		if (cpu->slots[i].vcpu == 0 && !partition_load(cpu->slots[i].partition)) {
+		if (CONFIG_COMPANIONS && vcpu->partition->companion)
+			companion_init(vcpu);
+		if (cpu->slots[i].vcpu == 0 && !load_both(vcpu)) {
 			print("%s: not started: its payload is not the one it was configured with\n",
 			      vcpu->partition->name);
 			vcpu->state = VCPU_STOPPED;

@@ -38,6 +38,8 @@ struct vcpu {
 	uint8_t preemption_armed;
 	uint8_t waiting; /* for a SIPI */
 	uint8_t state;
+	struct companion *companion; /* that answers for its devices, or 0 */
+	struct vcpu *master;         /* of a companion; else 0 */
 	uint8_t vmcs[4096] __attribute__((aligned(4096)));
 	uint8_t msr_bitmap[4096];
 	uint8_t io_bitmap[8192];
@@ -107,6 +109,21 @@ int64_t timeplan_request(uint32_t schedule);
 
 /* The schedule in force on this CPU; on a dedicated one, that was asked for last. */
 uint32_t timeplan_schedule(void);
+
+/* For vmx/companion.c, on the vCPU that is current. Settle again at this TSC at the latest. */
+void scheduled_due(uint64_t tsc);
+
+/* The companion has answered, and its master is current: its timer's TSC; `look`: there may be more to do than going on. */
+void scheduled_answered(uint64_t timer, int look);
+
+/* An external interrupt made the companion exit. */
+void scheduled_interrupted(void);
+
+/* From the master that runs to its companion, or back. */
+void scheduled_make_current(struct vcpu *next);
+
+/* Enter whoever is to run, after `exited`, a companion, had left for basic exit reason `reason`. */
+_Noreturn void scheduled_go_on(const struct vcpu *exited, uint32_t reason);
 
 /* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
 int switch_msr_slot(uint32_t msr);

@@ -18,7 +18,8 @@ struct kit_info {
 	uint64_t memory_size;  /* bytes from guest-physical 0 */
 	uint64_t tables_start; /* page tables, GDT and this structure lie from here to memory_size */
 	char name[KIT_NAME_SIZE];
-	uint32_t vcpu_count, map_count;
+	uint32_t vcpu_count; /* 0: a companion (companion.h), which has neither interrupts nor a local APIC */
+	uint32_t map_count;
 	struct { /* beside the partition's own memory */
 		uint64_t gpa, size;
 		uint32_t rights, pad; /* RIGHT_READ 1, RIGHT_WRITE 2, RIGHT_EXEC 4 */

@@ -63,7 +63,8 @@ uint64_t kit_tsc_khz(void)
 
 _Noreturn void kit_main(const struct kit_info *info)
 {
-	kit_interrupts_init();
+	if (info->vcpu_count) /* a companion has neither descriptor tables nor interrupts */
+		kit_interrupts_init();
 	if (info->magic != KIT_INFO_MAGIC || info->version != KIT_INFO_VERSION) {
 		kit_printf("kit: no kit_info at %lx: rebuild the image with this kit's mkconfig\n", (uint64_t)info);
 		kit_stop(255);

@@ -32,7 +32,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c hypercall/hypercall.c tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c hypercall/hypercall.c tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program

@@ -82,7 +82,8 @@ static void good_partition(struct table *t, unsigned i)
 		            [ERROR_INSTRUCTION] = ACTION_INJECT,
 		            [ERROR_INTERRUPT] = ACTION_INJECT,
 		            [ERROR_EXIT] = ACTION_STOP,
-		            [ERROR_PAYLOAD] = ACTION_STOP },
+		            [ERROR_PAYLOAD] = ACTION_STOP,
+		            [ERROR_COMPANION] = ACTION_STOP },
 	};
 }
 
@@ -171,11 +172,36 @@ static void logs(struct table *t)
 	t->partitions[0].map_count = 4;
 }
 
+/* The second partition as the companion of the first, as far as the rules for that look. */
+static void companion(struct table *t)
+{
+	struct config_partition *c = &t->partitions[1];
+
+	t->partitions[0].companion = 1;
+	t->partitions[0].vcpu_count = 1;
+	c->flags = PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS;
+	c->vcpu_count = c->msr_count = c->port_count = 0;
+	c->answer_limit_us = 1000;
+}
+
 /* The ways to break it: a name, the rule, the fault's partition, index and other, and the change to a good table t,
  * whose first partition is p. */
 #define BREAKS(X)                                                                                                    \
 	X(magic, RULE_MAGIC, NONE, NONE, NONE, t->config.magic ^= 1)                                                 \
 	X(version, RULE_MAGIC, NONE, NONE, NONE, t->config.version++)                                                \
+	X(companion_port, RULE_COMPANION, 0, 0, NONE, t->ports[0][0].kind = PORT_COMPANION)                          \
+	X(companion_is_none, RULE_COMPANION, 0, NONE, NONE, p->companion = 1; p->vcpu_count = 4)                     \
+	X(companion_absent, RULE_COMPANION, 0, NONE, NONE, p->companion = 2)                                         \
+	X(companion_of_many, RULE_COMPANION, 0, NONE, NONE, companion(t); p->vcpu_count = 4)                         \
+	X(companion_of_nobody, RULE_COMPANION, 1, NONE, NONE, companion(t); p->companion = 0)                        \
+	X(companion_ports, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].port_count = 2)                         \
+	X(companion_itself, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].companion = 1)                         \
+	X(companion_calls, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].hypercalls = 1ull << BH_STOP)           \
+	X(companion_quick, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].answer_limit_us = 0)                    \
+	X(companion_slow, RULE_COMPANION, 1, NONE, NONE, companion(t);                                               \
+	  p[1].answer_limit_us = CONFIG_ANSWER_LIMIT_MAX_US + 1)                                                     \
+	X(companion_vcpu, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].vcpu_count = 1)                              \
+	X(companion_msr, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].msr_count = 1)                                \
 	X(no_cpu, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = 0)                                             \
 	X(many_cpus, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = CONFIG_MAX_CPUS + 1)                        \
 	X(no_memory, RULE_COUNT, NONE, NONE, NONE, t->config.memory_count = 0)                                       \

@@ -32,6 +32,7 @@ struct PACKED header {
 
 #define SPACE_IO 1u
 #define ACCESS_BYTE 1u
+#define ACCESS_DWORD 3u
 
 struct PACKED address {
 	uint8_t space, width, offset, access;
@@ -45,8 +46,10 @@ struct PACKED fadt {
 	uint8_t reserved0, profile;
 	uint16_t sci_interrupt;
 	uint32_t smi_command;
-	uint8_t legacy_0[56]; /* SMI values, and the fixed hardware's ports */
-	uint8_t century;      /* offset 108 */
+	uint8_t legacy_0[24]; /* SMI values, and the fixed hardware's ports */
+	uint32_t pm_timer;
+	uint8_t legacy_1[11], pm_timer_length, legacy_2[16];
+	uint8_t century; /* offset 108 */
 	uint16_t boot_flags;
 	uint8_t reserved1;
 	uint32_t flags;
@@ -55,7 +58,7 @@ struct PACKED fadt {
 	uint16_t arm_boot_flags;
 	uint8_t minor_version;
 	uint64_t x_facs, x_dsdt;
-	struct address x_legacy[8];
+	struct address x_legacy_0[5], x_pm_timer, x_legacy_1[2];
 	struct address sleep_control, sleep_status;
 	uint64_t hypervisor;
 };
@@ -72,6 +75,8 @@ _Static_assert(sizeof(struct fadt) == 276, "FADT of ACPI 6.4");
 #define SLEEP_STATUS_PORT 0x601u
 #define RESET_PORT 0x604u
 #define RESET_VALUE 6u
+#define PM_TIMER_PORT 0x608u /* guest/apps/legacy/legacy.h */
+#define CMOS_PORT 0x70u
 
 struct PACKED madt {
 	struct header header;
@@ -140,14 +145,23 @@ static struct address port(uint16_t number)
 	return (struct address){ .space = SPACE_IO, .width = 8, .access = ACCESS_BYTE, .base = number };
 }
 
-static uint64_t add_fadt(struct area *area, uint64_t dsdt)
+static bool companion_has(const struct config_partition *p, uint16_t number)
+{
+	for (unsigned i = 0; i < p->port_count; i++)
+		if (p->ports[i].kind == PORT_COMPANION && p->ports[i].first <= number && number <= p->ports[i].last)
+			return true;
+	return false;
+}
+
+/* Hardware-reduced, and yet with the timer and the clock that a companion may provide: Linux and memtest86+ look for them all the same. */
+static uint64_t add_fadt(struct area *area, const struct config_partition *p, uint64_t dsdt)
 {
 	struct fadt fadt = {
 		.header = header("FACP", sizeof fadt, 6),
 		.minor_version = 4,
 		.dsdt = (uint32_t)dsdt,
 		.x_dsdt = dsdt,
-		.boot_flags = BOOT_NO_VGA | BOOT_NO_CMOS_RTC,
+		.boot_flags = BOOT_NO_VGA | (companion_has(p, CMOS_PORT) ? 0 : BOOT_NO_CMOS_RTC),
 		.flags = FADT_WBINVD | FADT_NO_POWER_BUTTON | FADT_NO_SLEEP_BUTTON | FADT_RESET_REGISTER |
 		         FADT_HARDWARE_REDUCED,
 		.reset = port(RESET_PORT),
@@ -156,6 +170,13 @@ static uint64_t add_fadt(struct area *area, uint64_t dsdt)
 		.sleep_status = port(SLEEP_STATUS_PORT),
 	};
 
+	if (companion_has(p, PM_TIMER_PORT)) {
+		fadt.pm_timer = PM_TIMER_PORT;
+		fadt.pm_timer_length = 4;
+		fadt.x_pm_timer = (struct address){
+			.space = SPACE_IO, .width = 32, .access = ACCESS_DWORD, .base = PM_TIMER_PORT
+		};
+	}
 	memcpy(&fadt.hypervisor, "Bulkhead", sizeof fadt.hypervisor);
 	return add(area, &fadt, sizeof fadt);
 }
@@ -197,7 +218,7 @@ struct blob acpi_tables(uint64_t gpa, uint64_t limit, const struct config_partit
 
 	if (dsdt->size < sizeof(struct header) || memcmp(dsdt->bytes, "DSDT", 4) != 0)
 		fail(line_of("partitions"), "the DSDT is not an AML file that iasl made");
-	xsdt.tables[0] = add_fadt(&area, add(&area, dsdt->bytes, dsdt->size));
+	xsdt.tables[0] = add_fadt(&area, p, add(&area, dsdt->bytes, dsdt->size));
 	xsdt.tables[1] = add_madt(&area, p);
 	rsdp.xsdt = add(&area, &xsdt, sizeof xsdt);
 	memcpy(rsdp.signature, "RSD PTR ", 8);

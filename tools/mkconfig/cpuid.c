@@ -49,7 +49,7 @@ static void choose_features(const struct plan *plan, unsigned partition)
 
 	x->feature_shown = allocate(feature_count * sizeof *x->feature_shown);
 	for (unsigned i = 0; i < feature_count; i++)
-		x->feature_shown[i] = features[i].set == 0;
+		x->feature_shown[i] = features[i].set == 0 && x->in->cpus_count > 0; /* a companion needs none */
 	for (unsigned i = 0; in != NULL && i < in->show_count; i++) {
 		unsigned line = line_of("partitions/%u/features/show/%u", partition, i);
 		unsigned row = feature_row(line, "features.show", in->show[i]);

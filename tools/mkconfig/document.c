@@ -233,6 +233,25 @@ static int find(const char *path, bool *all)
 	return node;
 }
 
+static unsigned alias[CONFIG_MAX_PARTITIONS + 1]; /* by partition: its master, and 1 */
+
+void document_alias(unsigned partition, unsigned master)
+{
+	alias[partition] = master + 1;
+}
+
+/* The path of a companion's key, where the file has it. */
+static const char *real_path(const char *path)
+{
+	unsigned partition = 0;
+	int used = 0;
+
+	if (sscanf(path, "partitions/%u%n", &partition, &used) != 1 || partition > CONFIG_MAX_PARTITIONS ||
+	    alias[partition] == 0)
+		return path;
+	return text("partitions/%u/companion%s", alias[partition] - 1, path + used);
+}
+
 bool document_has(const char *path)
 {
 	bool all;
@@ -251,7 +270,7 @@ unsigned line_of(const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(path, sizeof path, format, arguments);
 	va_end(arguments);
-	node = find(path, &all);
+	node = find(real_path(path), &all);
 	return node >= 0 ? nodes[node].line : 1;
 }
 

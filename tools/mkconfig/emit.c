@@ -13,7 +13,7 @@ static const char *const kind_constants[MSR_KIND_COUNT] = {
 };
 static const char *const port_constants[PORT_KIND_COUNT] = {
 	[PORT_NONE] = "PORT_NONE",   [PORT_PASS] = "PORT_PASS",   [PORT_UART] = "PORT_UART",
-	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET",
+	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET", [PORT_COMPANION] = "PORT_COMPANION",
 };
 static const char *const error_constants[ERROR_CLASS_COUNT] = {
 	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT",
@@ -24,6 +24,7 @@ static const char *const error_constants[ERROR_CLASS_COUNT] = {
 	[ERROR_INTERRUPT] = "ERROR_INTERRUPT",
 	[ERROR_EXIT] = "ERROR_EXIT",
 	[ERROR_PAYLOAD] = "ERROR_PAYLOAD",
+	[ERROR_COMPANION] = "ERROR_COMPANION",
 };
 static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ACTION_IGNORE",
@@ -36,6 +37,8 @@ static const char *const itlb_constants[] = { "ITLB_SMALL_PAGES", "ITLB_ACCEPT",
 static const char *const flags_constants[] = {
 	"0",
 	"PARTITION_CPL3_HYPERCALLS",
+	"PARTITION_COMPANION",
+	"PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS",
 };
 static const char *const flush_constants[] = {
 	"FLUSH_L1D",
@@ -99,7 +102,8 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 {
 	const struct config_partition *p = &plan->partitions[index];
 
-	fprintf(out, "\nstatic const struct config_vcpu p%u_vcpus[] = {\n", index);
+	if (p->vcpu_count > 0)
+		fprintf(out, "\nstatic const struct config_vcpu p%u_vcpus[] = {\n", index);
 	for (unsigned i = 0; i < p->vcpu_count; i++) {
 		const struct config_vcpu *v = &p->vcpus[i];
 		fprintf(out, "\t{.cpu = %u, .apic_id = %u", v->cpu, v->apic_id);
@@ -109,7 +113,7 @@ static void emit_memory(FILE *out, const struct plan *plan, unsigned index)
 			        v->slot, v->priority, v->background, v->early, v->budget, v->period);
 		fprintf(out, "},\n");
 	}
-	fprintf(out, "};\n\nstatic const struct config_map p%u_maps[] = {\n", index);
+	fprintf(out, "%s\nstatic const struct config_map p%u_maps[] = {\n", p->vcpu_count > 0 ? "};\n" : "", index);
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 		fprintf(out,
@@ -267,14 +271,19 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	const struct config_partition *p = &plan->partitions[index];
 
 	fprintf(out, "\t[%u] = {\n\t\t.name = \"%s\",\n\t\t.flags = %s,\n\t\t.hypercalls = 0x%" PRIx64 ",\n", index,
-	        p->name, flags_constants[p->flags & 1], p->hypercalls);
+	        p->name, flags_constants[p->flags & 3], p->hypercalls);
+	if (p->companion != 0)
+		fprintf(out, "\t\t.companion = %u, /* %s */\n", p->companion, plan->partitions[p->companion].name);
+	if (p->answer_limit_us != 0)
+		fprintf(out, "\t\t.answer_limit_us = %u,\n", p->answer_limit_us);
 	if (p->rate_period != 0)
 		fprintf(out, "\t\t.rate_period = %u,\n", p->rate_period);
 	emit_payload(out, p);
 	fprintf(out,
-	        "\t\t.vcpus = p%u_vcpus,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
+	        "\t\t.vcpus = %s,\n\t\t.maps = p%u_maps,\n\t\t.segments = p%u_segments,\n"
 	        "\t\t.cpuid = %s,\n\t\t.msrs = %s,\n\t\t.ports = %s,\n",
-	        index, index, index, lists->cpuid, lists->msrs, lists->ports);
+	        p->vcpu_count > 0 ? text("p%u_vcpus", index) : "0", index, index, lists->cpuid, lists->msrs,
+	        lists->ports);
 	fprintf(out,
 	        "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
 	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n",
@@ -437,6 +446,20 @@ static void emit_device_sizes(FILE *out, const struct config *c)
 	        mmio, xapic, ioapics, c->interrupt_count);
 }
 
+static void emit_companion_sizes(FILE *out, const struct config *c)
+{
+	unsigned companions = 0, most = 0;
+
+	for (unsigned i = 0; i < c->cpu_count; i++) {
+		unsigned here = 0;
+		for (unsigned s = 0; s < c->cpus[i].slot_count; s++)
+			here += c->partitions[c->cpus[i].slots[s].partition].companion != 0;
+		companions += here;
+		most = larger(most, here);
+	}
+	fprintf(out, "#define CONFIG_COMPANIONS %u\n#define CONFIG_COMPANIONS_PER_CPU %u\n", companions, most);
+}
+
 void emit_sizes(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
@@ -466,6 +489,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	emit_trace_sizes(out, plan);
 	emit_time_sizes(out, c);
 	emit_device_sizes(out, c);
+	emit_companion_sizes(out, c);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",

@@ -27,6 +27,7 @@ const char *const error_names[ERROR_CLASS_COUNT] = {
 	[ERROR_INTERRUPT] = "interrupt",
 	[ERROR_EXIT] = "exit",
 	[ERROR_PAYLOAD] = "payload",
+	[ERROR_COMPANION] = "companion",
 };
 
 static const cyaml_schema_value_t word = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX) };
@@ -83,6 +84,16 @@ static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("interrupt", struct in_errors, action[ERROR_INTERRUPT]),
 	TEXT_OPTIONAL("exit", struct in_errors, action[ERROR_EXIT]),
 	TEXT_OPTIONAL("payload", struct in_errors, action[ERROR_PAYLOAD]),
+	TEXT_OPTIONAL("companion", struct in_errors, action[ERROR_COMPANION]),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t companion_fields[] = {
+	TEXT("kit", struct in_companion, kit),
+	TEXT("memory", struct in_companion, memory),
+	TEXT_OPTIONAL("answer_within", struct in_companion, answer_within),
+	CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct in_companion, ports, &word, 1, 256),
+	LIST_OPTIONAL(struct in_companion, hypercalls, word, 64),
+	LIST_OPTIONAL(struct in_companion, maps, map_entry, CONFIG_MAX_MAPS - 1),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t partition_fields[] = {
@@ -107,6 +118,7 @@ static const cyaml_schema_field_t partition_fields[] = {
 	TEXT_OPTIONAL("ioapic", struct in_partition, ioapic),
 	LIST_OPTIONAL(struct in_partition, interrupts, interrupt_entry, IOAPIC_PINS),
 	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
+	MAPPING_OPTIONAL(struct in_partition, companion, companion_fields),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t partition_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition,
@@ -213,6 +225,39 @@ _Noreturn static void refuse(const struct complaint *complaint, cyaml_err_t erro
 	fail(line, "%s", cause[0] != '\0' ? cause : cyaml_strerror(error));
 }
 
+/* A companion is a small partition behind all others: its entry is made of what its master's says. */
+static void append_companions(struct in_file *in)
+{
+	const unsigned masters = in->partitions_count;
+	struct in_partition *all = allocate(2 * masters * sizeof *all);
+
+	memcpy(all, in->partitions, masters * sizeof *all);
+	for (unsigned i = 0; i < masters; i++) {
+		const struct in_companion *c = all[i].companion;
+		struct in_boot *boot = allocate(sizeof *boot);
+		if (c == NULL)
+			continue;
+		if (in->partitions_count == CONFIG_MAX_PARTITIONS)
+			fail(line_of("partitions/%u/companion", i),
+			     "companion: more than %u partitions, with companions", CONFIG_MAX_PARTITIONS);
+		if (all[i].cpus_count != 1)
+			fail(line_of("partitions/%u/companion", i),
+			     "companion: '%s' has %u vCPUs; only partitions of one vCPU can have a companion",
+			     all[i].name, all[i].cpus_count);
+		boot->kit = c->kit;
+		document_alias(in->partitions_count, i);
+		all[in->partitions_count++] = (struct in_partition){ .name = text("%s-companion", all[i].name),
+			                                             .memory = c->memory,
+			                                             .boot = boot,
+			                                             .hypercalls = c->hypercalls,
+			                                             .hypercalls_count = c->hypercalls_count,
+			                                             .maps = c->maps,
+			                                             .maps_count = c->maps_count,
+			                                             .master = i };
+	}
+	in->partitions = all;
+}
+
 struct in_file *input_load(const char *path)
 {
 	struct complaint complaint = { 0 };
@@ -229,5 +274,6 @@ struct in_file *input_load(const char *path)
 
 	if (error != CYAML_OK || in == NULL)
 		refuse(&complaint, error);
+	append_companions(in);
 	return in;
 }

@@ -93,6 +93,15 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 	}
 }
 
+/* A companion runs at privilege level 3 from its first instruction on. */
+static void open_to_user(struct blob *tables)
+{
+	uint64_t *entries = (uint64_t *)tables->bytes;
+
+	for (size_t i = 0; i < tables->size / sizeof *entries; i++)
+		entries[i] |= (entries[i] & 1) << 2; /* U/S where P is set (SDM Vol. 3A, 4.5.4) */
+}
+
 void kit_image(const struct plan *plan, unsigned partition, const struct options *options)
 {
 	struct plan_partition *x = &plan->extra[partition];
@@ -120,6 +129,8 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 	start = x->memory_size - tables.size - PAGE_SIZE;
 	free(tables.bytes);
 	tables = identity_tables(start + PAGE_SIZE, ranges, 1 + x->in->maps_count);
+	if (x->in->cpus_count == 0)
+		open_to_user(&tables);
 
 	load_elf(image, line, path, &file, start);
 	fill_info(&info, plan, partition, start);

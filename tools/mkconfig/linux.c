@@ -42,7 +42,6 @@ enum {
 	CMD_LINE_PTR = 0x228,
 	INITRD_ADDR_MAX = 0x22c,
 	KERNEL_ALIGNMENT = 0x230,
-	RELOCATABLE = 0x234,
 	XLOADFLAGS = 0x236,
 	CMDLINE_SIZE = 0x238,
 	PREF_ADDRESS = 0x258,
@@ -102,12 +101,10 @@ static void check_header(unsigned line, const char *path, const struct blob *fil
 		     h[VERSION]);
 	if ((get16(h + XLOADFLAGS) & XLF_KERNEL_64) == 0)
 		fail(line, "%s has no 64-bit entry (XLF_KERNEL_64 is 0): a 32-bit kernel", path);
-	if (h[RELOCATABLE] == 0)
-		fail(line, "%s is not relocatable (CONFIG_RELOCATABLE)", path);
 	if ((h[LOADFLAGS] & LOADED_HIGH) == 0)
 		fail(line, "%s is a zImage, which loads below 1 MiB; a bzImage is needed", path);
-	needed = (h[SETUP_SECTS] + 1ull) * 512 + get32(h + SYSSIZE) * 16ull;
-	if (file->size < needed || needed <= (h[SETUP_SECTS] + 1ull) * 512 + ENTRY_64)
+	needed = (h[SETUP_SECTS] + 1ull) * 512 + get32(h + SYSSIZE) * 16ull; /* in paragraphs: the last may be cut */
+	if (file->size + 15 < needed || needed <= (h[SETUP_SECTS] + 1ull) * 512 + ENTRY_64)
 		fail(line, "%s is cut off: %zu bytes, its header promises %" PRIu64, path, file->size, needed);
 }
 

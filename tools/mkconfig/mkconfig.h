@@ -50,6 +50,8 @@ struct blob document_load(const char *path); /* reads and checks form; positions
 unsigned line_of(const char *path, ...) __attribute__((format(printf, 1, 2))); /* "partitions/%u/memory" */
 bool document_has(const char *path);
 unsigned line_of_key_after(const char *key, unsigned line, unsigned column);
+/* Partition number `partition` stands in the file as the companion of `master`. */
+void document_alias(unsigned partition, unsigned master);
 extern const char *document_path;
 
 /* input.c: the YAML file, every scalar as text. NULL: not given. */
@@ -76,6 +78,12 @@ struct in_map {
 struct in_interrupt {
 	const char *irq, *pin, *trigger, *polarity;
 };
+struct in_companion {
+	const char *kit, *memory, *answer_within;
+	const char **ports, **hypercalls;
+	struct in_map *maps;
+	unsigned ports_count, hypercalls_count, maps_count;
+};
 struct in_errors {
 	const char *action[ERROR_CLASS_COUNT];
 };
@@ -91,6 +99,8 @@ struct in_partition {
 	const char *apic, *ioapic;
 	unsigned interrupts_count;
 	struct in_errors *on_error;
+	struct in_companion *companion;
+	unsigned master; /* of a companion's own entry, which input_load() appends; its cpus_count is 0 */
 	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count, priority_count, budget_count;
 };
 struct in_window {

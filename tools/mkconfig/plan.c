@@ -13,6 +13,7 @@
 #define LINUX_MIN MIB(64)
 #define KIT_MIN KIB(64)
 #define BASE_MIN MIB(1)
+#define ANSWER_LIMIT_DEFAULT_US 1000u
 #define PCI_HOLE GIB(1) /* boards with more than 3 GiB move what lies under it above 4 GiB */
 
 static struct config_memory *add_memory(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
@@ -148,6 +149,16 @@ static void build_partition(struct plan *plan, unsigned partition)
 	struct config_partition *p = &plan->partitions[partition];
 
 	p->payload.file = text("%s.img", p->name);
+	if (plan->extra[partition].in->cpus_count == 0) {
+		const struct in_partition *master = &plan->in->partitions[plan->extra[partition].in->master];
+		const char *limit = master->companion->answer_within;
+		p->flags = PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS; /* that is where it runs */
+		p->answer_limit_us = ANSWER_LIMIT_DEFAULT_US;
+		if (limit != NULL)
+			p->answer_limit_us = parse_time(line_of("partitions/%u/answer_within", partition),
+			                                "answer_within", limit, 1, CONFIG_ANSWER_LIMIT_MAX_US);
+		plan->partitions[plan->extra[partition].in->master].companion = (uint16_t)partition;
+	}
 	vcpus_build(plan, partition);
 	build_maps(plan, partition);
 	cpuid_build(plan, partition);
@@ -241,6 +252,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_MSR:
 	case RULE_MSR_HOST:
 		return line_of("partitions/%u/msrs/%u", partition, x->msr_origin[f->index]);
+	case RULE_COMPANION:
+		return line_of("partitions/%u/name", partition);
 	case RULE_PORT:
 	case RULE_PORT_HOST:
 		return line_of("partitions/%u/ports/%u", partition, x->port_origin[f->index]);
@@ -303,6 +316,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_PORT:
 	case RULE_PORT_HOST:
 		return text("0x%x-0x%x", p->ports[f->index].first, p->ports[f->index].last);
+	case RULE_COMPANION:
+		return text("'%s'", p->name);
 	case RULE_ACTION:
 		return text("%s: %s", error_names[f->index], action_names[p->action[f->index]]);
 	case RULE_CONSOLE:

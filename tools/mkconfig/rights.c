@@ -17,7 +17,7 @@ const char *const kind_names[MSR_KIND_COUNT] = {
 };
 const char *const port_names[PORT_KIND_COUNT] = {
 	[PORT_NONE] = "none",   [PORT_PASS] = "pass",   [PORT_UART] = "uart",
-	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset",
+	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset", [PORT_COMPANION] = "companion",
 };
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
@@ -246,6 +246,8 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 	struct rules rules = { .what = "msrs" };
 	unsigned shadow = 0;
 
+	if (x->in->cpus_count == 0)
+		return; /* a companion has no MSRs */
 	push_defaults(&rules, x, msr_defaults, LENGTH(msr_defaults));
 	if (x->in->boot->linux != NULL)
 		push_defaults(&rules, x, linux_msrs, LENGTH(linux_msrs));
@@ -274,6 +276,17 @@ static void build_msrs(const struct plan *plan, unsigned partition)
 	p->msr_count = (uint16_t)rules.count;
 }
 
+static void lay_companion_ports(struct rules *rules, const struct plan_partition *x, unsigned partition)
+{
+	rules->what = "companion/ports";
+	for (unsigned i = 0; x->in->companion != NULL && i < x->in->companion->ports_count; i++) {
+		struct rule rule = { .read = PORT_COMPANION, .origin = i };
+		parse_range(line_of("partitions/%u/companion/ports/%u", partition, i), "ports",
+		            x->in->companion->ports[i], UINT16_MAX, &rule.first, &rule.last);
+		lay_over(rules, rule, partition);
+	}
+}
+
 static void build_ports(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
@@ -294,6 +307,7 @@ static void build_ports(const struct plan *plan, unsigned partition)
 		                                port_names, PORT_PASS + 1);
 		lay_over(&rules, rule, partition);
 	}
+	lay_companion_ports(&rules, x, partition);
 	if (rules.count == 0)
 		return;
 	qsort(rules.list, rules.count, sizeof *rules.list, by_first);
@@ -313,6 +327,8 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 	struct config_partition *p = &plan->partitions[partition];
 	const struct in_partition *in = plan->extra[partition].in;
 
+	if (in->cpus_count == 0)
+		p->hypercalls = 1ull << BH_VERSION | 1ull << BH_COUNTER;
 	for (unsigned i = 0; i < in->hypercalls_count; i++)
 		p->hypercalls |=
 			hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
@@ -333,6 +349,7 @@ static void build_actions(const struct plan *plan, unsigned partition)
 		[ERROR_MSR] = ACTION_INJECT,         [ERROR_PORT] = ACTION_IGNORE,
 		[ERROR_INSTRUCTION] = ACTION_INJECT, [ERROR_INTERRUPT] = ACTION_INJECT,
 		[ERROR_EXIT] = ACTION_STOP,          [ERROR_PAYLOAD] = ACTION_STOP,
+		[ERROR_COMPANION] = ACTION_STOP,
 	};
 	const struct in_errors *in = plan->extra[partition].in->on_error;
 

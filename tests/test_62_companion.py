@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Companions: devices outside the core, on the time of the vCPU whose access waits for them; and what they cannot do."""
+import re
+
+import pytest
+
+import image
+
+MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
+OWES = "its companion owes an answer"
+RAISED = r"its companion's exception \(<< 32\) and rip "
+# What the companion misfit does, and how it ends: by the core's word, or not at all (None).
+MISFITS = {
+    "hang": OWES, "calls": OWES, "hang-1": OWES,
+    "invalid": RAISED + r"6000\w{5} at", "divide": RAISED + r"\w{5} at", "float": RAISED + r"6000\w{5} at", "x87": RAISED + r"7000\w{5} at",
+    "debug": RAISED + r"d000\w{5} at", "msr": RAISED + r"d000\w{5} at", "swapgs": RAISED + r"d000\w{5} at", "halt": RAISED + r"d000\w{5} at", "stop": RAISED + "d",
+    "beyond": "its companion ended, exit reason 30", "port": "its companion ended, exit reason 1e",
+    "vector": "its companion gives vector 3",
+    "none": None, "past": None, "past-3": None,
+}
+
+
+@pytest.mark.time_limit(120)
+@pytest.mark.xdist_group("companion")
+@pytest.mark.parametrize("model", ["tigerlake", "corei7_ivy_bridge_3770k"])
+def test_timers_and_interrupt_controllers(machine, model):
+    """8259, 8254, clock and ACPI timer for a guest on a dedicated CPU and for one that shares a CPU with a 1 kHz loop."""
+    m = image.boot(machine, "companion", cpus=2, cpu=model)
+    for guest in ("alone", "shared"):
+        line = m.wait_for(rf"^\[{guest}\] RESULT ticks timer=(\d+) clock=(\d+) failures=(\d+)", timeout=80, on="e9")
+        assert line[1] == "1021" and line[3] == "0", m.e9
+    m.wait_for(r"^\[loop\] rt: periods 10000 ", timeout=80, on="e9")
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(150)
+@pytest.mark.xdist_group("companion")
+def test_a_companion_harms_nobody_else(machine):
+    """It hangs, faults, reaches for what is not its own, lies: its partition ends, or lives; the neighbour misses nothing."""
+    m = image.boot(machine, "misfit", cpus=4)
+    m.wait_for(r"^\[loop\] RESULT rt periods=10000 missed=0", timeout=120, on="e9")
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+    for name, end in MISFITS.items():
+        ended = re.search(rf"^\[core\] {name}: forbidden companion: (.*)", m.e9, re.MULTILINE)
+        lives = re.search(rf"^\[{name}\] RESULT provoke {name} lives answer=5a", m.e9, re.MULTILINE)
+        if end is None:
+            assert lives and not ended, (name, m.e9)
+        else:
+            assert ended and re.match(end, ended[1]) and not lives, (name, m.e9)
+            assert re.search(rf"^\[core\] {name}: vCPU 0 stopped: companion", m.e9, re.MULTILINE), name
+    # An interrupt that never ends leaves its guest no time, as on a PC; it is not an error.
+    for name in ("storm", "storm-2"):
+        assert f"[{name}] provoke" in m.e9 and f"{name}: forbidden" not in m.e9 and f"provoke {name} lives" not in m.e9

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "companion.h"
+
+#include "core/console.h"
+#include "core/core.h"
+#include "core/cpu.h"
+#include "core/panic.h"
+#include "core/x86.h"
+#include "exit.h"
+#include "hypercall/abi.h"
+#include "trace.h"
+#include "vmx.h"
+
+#define NEVER UINT64_MAX
+#define TIMER_CALLS_PER_MS 20u /* at most so often, so that the guest gets on beside its timer, whatever it says */
+#define REQUEST_START 0xffu    /* it has not asked for its first request yet */
+#define VECTOR_FIRST 16u       /* below are exceptions, and what no local APIC delivers (SDM Vol. 3A, 11.5.2) */
+
+/* Access rights at privilege level 3 (SDM Vol. 3C, 25.4.1). */
+#define ACCESS_USER_CODE64 0xa0fbu
+#define ACCESS_USER_DATA 0xc0f3u
+
+#define LVT_MASKED (1u << 16)
+#define LVT_MODE (7u << 8)
+#define LVT_EXTINT (7u << 8)
+#define MSR_LVT_LINT0 0x835u
+
+static void make_current(struct vcpu *vcpu)
+{
+	if (cpu_is_scheduled(this_cpu->index)) {
+		scheduled_make_current(vcpu);
+		return;
+	}
+	if (vmptrld(cpu_phys(vcpu->vmcs)))
+		vmx_failed("VMPTRLD", cpu_phys(vcpu->vmcs));
+	this_cpu->running = vcpu;
+}
+
+/* ---- requests and answers ---- */
+
+static void ask(struct vcpu *master, uint8_t request, uint64_t port, uint64_t value, uint8_t size)
+{
+	struct companion *c = master->companion;
+
+	c->request = request;
+	c->size = size;
+	c->left = c->limit;
+	c->vcpu.regs[REG_RAX] = request;
+	c->vcpu.regs[REG_RDI] = port;
+	c->vcpu.regs[REG_RSI] = value;
+	c->vcpu.regs[REG_RDX] = size;
+	make_current(&c->vcpu);
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_due(rdtsc() + c->left);
+}
+
+static uint64_t bytes(uint8_t size)
+{
+	return 0xffffffffu >> (32 - 8 * size);
+}
+
+void companion_io(struct vcpu *master, uint32_t qualification)
+{
+	const uint8_t size = (uint8_t)((qualification & 7) + 1);
+	const int in = qualification >> 3 & 1;
+
+	ask(master, in ? BH_REQUEST_READ : BH_REQUEST_WRITE, qualification >> 16,
+	    in ? 0 : master->regs[REG_RAX] & bytes(size), size);
+}
+
+/* Its partition suffers, nobody else. The configuration allows no other action than the end of it. */
+static _Noreturn void failed(struct companion *c, const char *what, uint64_t detail)
+{
+	make_current(c->vcpu.master);
+	guest_error(c->vcpu.master, ERROR_COMPANION, VECTOR_GP, what, detail);
+	panic("%s: the error of a companion is not the end", c->vcpu.partition->name);
+}
+
+static void inject(struct companion *c, uint64_t vector)
+{
+	if (vector < VECTOR_FIRST || vector > 255)
+		failed(c, "its companion gives vector", vector);
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
+	if (cpu_is_scheduled(this_cpu->index))
+		trace_interrupt(c->vcpu.master, (uint32_t)vector);
+}
+
+static void note_timer(struct companion *c, uint64_t wish)
+{
+	const uint64_t soonest = rdtsc() + tsc_khz / TIMER_CALLS_PER_MS;
+
+	c->wish = wish;
+	c->timer = wish > soonest ? wish : soonest;
+}
+
+/* Its call: the answer to the last request. The master's instruction ends with it. */
+static void answer(struct companion *c)
+{
+	struct vcpu *const master = c->vcpu.master;
+	const uint8_t request = c->request, line = c->line;
+	const uint64_t value = c->vcpu.regs[REG_RDI], ones = bytes(c->size ? c->size : 1);
+
+	skip_instruction();
+	c->request = 0;
+	c->line = c->vcpu.regs[REG_RSI] & BH_COMPANION_INTR;
+	if (c->vcpu.regs[REG_RDX] != c->wish)
+		note_timer(c, c->vcpu.regs[REG_RDX]);
+	make_current(master);
+	switch (request) {
+	case BH_REQUEST_READ: /* a 32-bit result clears the upper half of RAX, narrower ones leave the rest alone */
+		master->regs[REG_RAX] = c->size == 4 ? value & ones : (master->regs[REG_RAX] & ~ones) | (value & ones);
+		skip_instruction();
+		break;
+	case BH_REQUEST_WRITE:
+		skip_instruction();
+		break;
+	case BH_REQUEST_ACKNOWLEDGE:
+		inject(c, value);
+		break;
+	default: /* its timer, or its start: the master may be halted, and stay so or not */
+		break;
+	}
+	if (c->vcpu.preemption_armed) { /* it has printed: who looks after the rest of the text, is the master now */
+		c->vcpu.preemption_armed = 0;
+		console_follow_up(master);
+	}
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_answered(c->timer, request > BH_REQUEST_WRITE || line || c->line);
+}
+
+/* ---- interrupts: the companion's line is what LINT0 of a local APIC is to an 8259 ---- */
+
+int companion_interrupts(const struct vcpu *master)
+{
+	const struct companion *c = master->companion;
+	uint32_t lint0 = 0;
+
+	if (!c || !c->line)
+		return 0;
+#if CONFIG_SCHEDULED_CPUS
+	if (cpu_is_scheduled(this_cpu->index))
+		lint0 = this_cpu->scheduled.vcpu[master - this_cpu->vcpu].lapic.reg[LAPIC_LVT_LINT0 / 4];
+	else
+#endif
+		lint0 = (uint32_t)master->msr_shadow[c->lint0];
+	return (lint0 & (LVT_MASKED | LVT_MODE)) == LVT_EXTINT;
+}
+
+static int can_take_interrupt(void)
+{
+	return vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
+	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) &&
+	       !(vmread(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID);
+}
+
+enum companion_need companion_attend(struct vcpu *master, uint64_t now)
+{
+	struct companion *c = master->companion;
+
+	if (now >= c->timer) {
+		c->timer = c->wish = NEVER;
+		ask(master, BH_REQUEST_TIMER, 0, 0, 0);
+		return COMPANION_RUNS;
+	}
+	if (!companion_interrupts(master))
+		return COMPANION_NOTHING;
+	if (!can_take_interrupt())
+		return COMPANION_WINDOW;
+	ask(master, BH_REQUEST_ACKNOWLEDGE, 0, 0, 0);
+	return COMPANION_RUNS;
+}
+
+/* ---- on dedicated CPUs: what vmx/scheduled.c does on others ---- */
+
+static void interrupt_window(struct vcpu *master, uint8_t open)
+{
+	if (master->companion->window == open)
+		return;
+	master->companion->window = open;
+	master->proc_controls = open ? master->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
+	                               master->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
+	vmwrite(VMCS_CTRL_PROC, master->proc_controls);
+}
+
+/* Exit after `ticks`, or 2^32 - 1 steps of the timer. An NMI in root mode, whose handler has set the timer to 0 for this VMCS or another, counts more. */
+static void set_timer(const struct vcpu *vcpu, const struct companion *c, uint64_t ticks)
+{
+	const uint64_t count = ticks >> c->timer_shift;
+
+	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
+	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, count < UINT32_MAX ? count : UINT32_MAX);
+	if (this_cpu->nmi) {
+		this_cpu->nmi = 0;
+		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
+	}
+}
+
+/* When the core wants the master back: its companion's timer, or text that the console has not taken. */
+static uint64_t master_ticks(const struct vcpu *master, uint64_t now)
+{
+	struct companion *c = master->companion;
+	uint64_t due = c->timer;
+
+	if (!master->preemption_armed)
+		c->console_due = 0;
+	else if (!c->console_due)
+		c->console_due = now + CONSOLE_PAUSE;
+	if (c->console_due && c->console_due < due)
+		due = c->console_due;
+	return due > now ? due - now : 0;
+}
+
+static _Noreturn void enter(void)
+{
+	const uint64_t now = rdtsc();
+	struct vcpu *vcpu = this_cpu->running;
+
+	if (!vcpu->master) {
+		interrupt_window(vcpu, companion_attend(vcpu, now) == COMPANION_WINDOW);
+		vcpu = this_cpu->running;
+	}
+	if (vcpu->master) {
+		struct companion *c = vcpu->master->companion;
+
+		c->entered = now;
+		set_timer(vcpu, c, c->left);
+	} else {
+		set_timer(vcpu, vcpu->companion, master_ticks(vcpu, now));
+	}
+	if (vcpu->state == VCPU_OFF) {
+		vcpu->state = VCPU_RUNNING;
+		vcpu->entered = now;
+		vmx_launch(vcpu);
+	}
+	vmx_companion_resume(vcpu);
+}
+
+static void note_worst(struct vcpu *vcpu)
+{
+	const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
+
+	if (spent > vcpu->worst)
+		vcpu->worst = spent;
+}
+
+void companion_master_exit(struct vcpu *vcpu)
+{
+	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+
+	if (reason == EXIT_REASON_PREEMPTION_TIMER)
+		vcpu->companion->console_due = 0;
+	if (reason == EXIT_REASON_INTERRUPT_WINDOW)
+		vcpu->count[reason]++;
+	else
+		vmx_exit(vcpu);
+	note_worst(vcpu);
+	enter();
+}
+
+void companion_run(struct vcpu *master)
+{
+	make_current(&master->companion->vcpu);
+	enter();
+}
+
+/* ---- exits of the companion ---- */
+
+/* Of the counters it may read one: the others are a CPU's, a scheduler's or a guest's, and it is none of them. */
+static void call(struct companion *c)
+{
+	uint64_t *regs = c->vcpu.regs;
+
+	if (regs[REG_RAX] == BH_COMPANION_WAIT) {
+		answer(c);
+	} else if (regs[REG_RAX] == BH_COUNTER && regs[REG_RDI] != BH_COUNTER_TSC_KHZ) {
+		regs[REG_RAX] = (uint64_t)BH_EINVAL;
+		skip_instruction();
+	} else {
+		exit_vmcall(&c->vcpu);
+	}
+}
+
+/* What other CPUs want of this one. If that is text, the master sees to it. */
+static void look_around(struct companion *c)
+{
+	attention();
+	if (this_cpu->status_left && cpu_is_scheduled(this_cpu->index))
+		scheduled_console_due();
+	else if (this_cpu->status_left)
+		c->vcpu.preemption_armed = 1;
+}
+
+/* NMI is the core's attention. Whatever else comes here, it has done itself; it has no handler for it. */
+static void exception_or_nmi(struct companion *c)
+{
+	const uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
+
+	if ((info & INTERRUPTION_TYPE) != INTERRUPTION_NMI) {
+		if ((info & INTERRUPTION_VECTOR) == VECTOR_MC)
+			panic("machine check in a companion");
+		failed(c, "its companion's exception (<< 32) and rip",
+		       (uint64_t)(info & INTERRUPTION_VECTOR) << 32 | (uint32_t)vmread(VMCS_GUEST_RIP));
+	}
+	look_around(c);
+}
+
+void companion_exit(struct vcpu *vcpu)
+{
+	struct companion *c = vcpu->master->companion;
+	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	const uint32_t ran = vcpu->start - (uint32_t)c->entered; /* the timer ends it long before 2^32 */
+
+	c->left = ran < c->left ? c->left - ran : 0;
+	if (reason < EXIT_REASONS_COUNTED)
+		vcpu->count[reason]++;
+	switch (reason) {
+	case EXIT_REASON_VMCALL:
+		call(c);
+		break;
+	case EXIT_REASON_CPUID:
+		exit_cpuid(vcpu);
+		break;
+	case EXIT_REASON_PREEMPTION_TIMER: /* an NMI in root mode may have set it */
+		look_around(c);
+		break;
+	case EXIT_REASON_EXTERNAL_INTERRUPT: /* on scheduled CPUs */
+		if (cpu_is_scheduled(this_cpu->index))
+			scheduled_interrupted();
+		break;
+	case EXIT_REASON_EXCEPTION_OR_NMI:
+		exception_or_nmi(c);
+		break;
+	default:
+		failed(c, "its companion ended, exit reason", reason);
+	}
+	if (c->request && !c->left)
+		failed(c, "its companion owes an answer at", vmread(VMCS_GUEST_RIP));
+	note_worst(vcpu);
+	if (cpu_is_scheduled(this_cpu->index))
+		scheduled_go_on(vcpu, reason);
+	enter();
+}
+
+/* ---- start ---- */
+
+/* What vcpu_init() gives to a guest with a kernel, and a companion must not have: privilege, exceptions, floating point. */
+static void take_rights(void)
+{
+	vmcs_segment(SEGMENT_CS, 0x13, 0, 0xffffffff, ACCESS_USER_CODE64);
+	for (uint32_t s = SEGMENT_ES; s <= SEGMENT_GS; s++)
+		if (s != SEGMENT_CS)
+			vmcs_segment(s, 0x1b, 0, 0xffffffff, ACCESS_USER_DATA);
+	vmwrite(VMCS_GUEST_GDTR_LIMIT, 0);
+	/* All exceptions exit, since there is nobody to handle them (an IDT of no entries); with them whatever level 3 may not do, and
+	 * floating point (TS and EM; OSXSAVE is off): those registers hold the master's state. */
+	vmwrite(VMCS_CTRL_EXCEPTION_BITMAP, 0xffffffff);
+	vmwrite(VMCS_GUEST_CR0, vmread(VMCS_GUEST_CR0) | CR0_TS | CR0_EM | CR0_MP);
+	vmwrite(VMCS_CTRL_CR0_MASK, ~0ull);
+	vmwrite(VMCS_CTRL_CR4_MASK, ~0ull);
+	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry_companion);
+}
+
+/* LVT LINT0 as firmware leaves it where there is an 8259: virtual wire mode, all its interrupts to this CPU. */
+static void wire(struct vcpu *master)
+{
+	const struct config_partition *p = master->partition;
+
+#if CONFIG_SCHEDULED_CPUS
+	if (cpu_is_scheduled(this_cpu->index)) {
+		this_cpu->scheduled.vcpu[master - this_cpu->vcpu].lapic.reg[LAPIC_LVT_LINT0 / 4] = LVT_EXTINT;
+		return;
+	}
+#endif
+	for (uint32_t i = 0; i < p->msr_count; i++)
+		if (p->msrs[i].first <= MSR_LVT_LINT0 && MSR_LVT_LINT0 <= p->msrs[i].last &&
+		    p->msrs[i].read == MSR_SHADOW)
+			master->companion->lint0 = (uint16_t)(p->msrs[i].shadow + MSR_LVT_LINT0 - p->msrs[i].first);
+	master->msr_shadow[master->companion->lint0] = LVT_EXTINT;
+	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry_master);
+}
+
+void companion_init(struct vcpu *master)
+{
+	struct companion *c = &this_cpu->companion[this_cpu->companions++];
+
+	vcpu_init(&c->vcpu, master->partition->companion, 0);
+	take_rights();
+	c->vcpu.master = master;
+	c->timer_shift = rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
+	c->limit = c->left = (uint64_t)c->vcpu.partition->answer_limit_us * tsc_khz / 1000;
+	c->timer = c->wish = NEVER;
+	c->request = REQUEST_START;
+	master->companion = c;
+	if (vmptrld(cpu_phys(master->vmcs)))
+		vmx_failed("VMPTRLD", cpu_phys(master->vmcs));
+	wire(master);
+}

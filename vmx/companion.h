@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A companion: a context without rights, with a VMCS and an address space of its own, that answers for the devices of one
+ * vCPU, its master. It runs on the master's CPU and time while the master's instruction waits for it. docs/companions.md.
+ * Linked only where the configuration has one. All of this: root mode, on the CPU of both.
+ *
+ * this_cpu->running is whose VMCS is current, master or companion. For the scheduler the two are one.
+ */
+#ifndef VMX_COMPANION_H
+#define VMX_COMPANION_H
+
+#include <stdint.h>
+
+#include "vcpu.h"
+
+struct companion {
+	struct vcpu vcpu;     /* first: its exits lead here */
+	uint64_t timer;       /* TSC at which it wants to be called, or UINT64_MAX */
+	uint64_t wish;        /* what it said of that; the timer is never sooner than the core allows */
+	uint64_t limit;       /* ticks that it may run for an answer */
+	uint64_t left;        /* of them, for the one that it owes */
+	uint64_t console_due; /* of a dedicated master: when to look after its text; or 0 */
+	uint64_t entered;     /* TSC at its last entry */
+	uint16_t lint0;       /* of a dedicated master: where LVT LINT0 stands in msr_shadow */
+	uint8_t request;      /* what it works on: BH_REQUEST_*, or 0: it waits */
+	uint8_t size;         /* of that access: 1, 2 or 4 bytes */
+	uint8_t line;         /* its interrupt line, the INTR of an 8259, is up */
+	uint8_t timer_shift;  /* the preemption timer counts TSC >> this */
+	uint8_t window;       /* interrupt-window exiting is on in a dedicated master */
+};
+
+/*
+ * Make the companion of `master`, whose VMCS is current and stays so. Called once for each such vCPU, after vcpu_init() (and
+ * lapic_reset()). Its first instructions come before its master's. Not possible: panic, as in vcpu_init().
+ */
+void companion_init(struct vcpu *master);
+
+/* A master on a dedicated CPU: enter its companion and then, for ever, one of the two. */
+_Noreturn void companion_run(struct vcpu *master);
+
+/* An exit of the master whose VMCS is current: an IN or OUT to one of its companion's ports, not a string form.
+ * `qualification`: SDM Vol. 3C, table 28-5. On return the companion is current, and the answer will end the instruction. */
+void companion_io(struct vcpu *master, uint32_t qualification);
+
+/* What there is to do before the master whose VMCS is current may go on. */
+enum companion_need {
+	COMPANION_NOTHING,
+	COMPANION_RUNS, /* it is current now: its timer was due, or the CPU takes its interrupt and asks for the vector */
+	COMPANION_WINDOW, /* it has an interrupt that the guest cannot take yet */
+};
+enum companion_need companion_attend(struct vcpu *master, uint64_t now);
+
+/* Is its line up, and does the master's local APIC pass it on? */
+int companion_interrupts(const struct vcpu *master);
+
+/* The context that is to run when it is the master's turn: the companion while it owes an answer. */
+static inline struct vcpu *companion_or(struct vcpu *master)
+{
+	return master->companion && master->companion->request ? &master->companion->vcpu : master;
+}
+
+/* Called by vmx/companion.asm: at an exit of a companion, and of a master on a dedicated CPU. */
+_Noreturn void companion_exit(struct vcpu *vcpu);
+_Noreturn void companion_master_exit(struct vcpu *vcpu);
+
+/* vmx/companion.asm: where those exits come in, and entry of a vCPU that was entered before. */
+void vmx_exit_entry_companion(void);
+void vmx_exit_entry_master(void);
+_Noreturn void vmx_companion_resume(struct vcpu *vcpu);
+
+#endif
