@@ -55,3 +55,9 @@ def test_interrupts_of_the_machine(machine):
     m.wait_for(r"^\[clock\] RESULT lines interrupts=400[01] wrong=0 strays=0", on="e9")
     m.wait_for(r"^\[loop\] rt: periods 4000 ", on="e9")
     assert not re.search(MISSED, m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(60)
+def test_input_that_the_machine_has_not(machine, tmp_path):
+    m = machine(image.rebuilt("lines", tmp_path, ".irq = 0,", ".irq = 200,"), files=image.payloads("lines"))
+    m.wait_for(r"STOP: IRQ 200, global system interrupt 200: no I/O APIC of this machine has it", timeout=30, on="e9")

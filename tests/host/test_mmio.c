@@ -272,6 +272,21 @@ static void test_edge(void **state)
 	physical(16);
 }
 
+/* A pin that is no interrupt of the machine: what is still active after the EOI comes again. */
+static void test_level_that_stays(void **state)
+{
+	(void)state;
+	put(MMIO_LAPIC_BASE + LAPIC_SVR, 0x1ff);
+	put_entry(7, 0x47 | IOAPIC_LEVEL, 0);
+	pins_raise(slot(0)->partition, 7);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(lapic(0)->pending, 0x47);
+		lapic_deliver(lapic(0), 0x47);
+		assert_int_equal(lapic(0)->pending, -1);
+		put(MMIO_LAPIC_BASE + LAPIC_EOI, 0);
+	}
+}
+
 /* The machine's input is masked from the interrupt to the guest's EOI. */
 static void test_level(void **state)
 {
@@ -338,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup(test_modes_of_apic_base, setup),
 		cmocka_unit_test_setup(test_edge, setup),
 		cmocka_unit_test_setup(test_level, setup),
+		cmocka_unit_test_setup(test_level_that_stays, setup),
 		cmocka_unit_test_setup(test_wakes_a_halted_vcpu, setup),
 		cmocka_unit_test_setup(test_waits_for_the_window, setup),
 	};
