@@ -225,9 +225,6 @@ struct config_partition {
 	const struct config_msr *msrs;
 	const struct config_port *ports;
 	const struct config_mmio *mmio; /* sorted, no overlap */
-	uint16_t mmio_count;
-	uint16_t ioapic; /* number of its virtual I/O APIC, from 1 on; 0: it has none */
-	uint8_t xapic;   /* 1: its local APICs begin in xAPIC mode */
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
 	uint16_t companion;       /* index of its companion; 0: none, since number 0 never is one */
 	uint32_t answer_limit_us; /* of a companion: so long it may take for an answer, of its own running time */
@@ -236,6 +233,9 @@ struct config_partition {
 	struct config_cpuid_index hyper[CONFIG_CPUID_HYPER];
 	struct config_cpuid_index own[CONFIG_CPUID_OWN];
 	uint8_t action[ERROR_CLASS_COUNT]; /* enum error_action */
+	uint8_t mmio_count;
+	uint8_t ioapic; /* number of its virtual I/O APIC, from 1 on; 0: it has none */
+	uint8_t xapic;  /* 1: its local APICs begin in xAPIC mode */
 };
 
 /* A vCPU that lives on a CPU. */

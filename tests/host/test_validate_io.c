@@ -37,7 +37,7 @@ static void good(struct table *t)
 			                                      .vcpu_count = i == 2 ? 2 : 1,
 			                                      .mmio = t->mmio[i],
 			                                      .mmio_count = i == 3 ? 0 : 2,
-			                                      .ioapic = i == 3 ? 0 : (uint16_t)(i + 1),
+			                                      .ioapic = (uint8_t)(i == 3 ? 0 : i + 1),
 			                                      .xapic = i != 3 };
 	}
 	t->vcpus[2][1].cpu = 1;

@@ -66,7 +66,7 @@ static void check_cpus(const struct plan *plan, unsigned partition)
 
 void devices_build(struct plan *plan, unsigned partition)
 {
-	static uint16_t ioapics;
+	static uint8_t ioapics;
 	struct config_partition *p = &plan->partitions[partition];
 	const struct in_partition *in = plan->extra[partition].in;
 
