@@ -5,6 +5,7 @@ import re
 import pytest
 
 import image
+import smp
 
 MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
 
@@ -34,8 +35,9 @@ def test_linux_loop_and_spinner_on_one_cpu(machine, linux_kernel):
 @pytest.mark.time_limit(300)
 @pytest.mark.parametrize("name,cpus", [("smp2", 2), ("smp2on1", 1)])
 def test_linux_with_two_vcpus(machine, linux_kernel, name, cpus):
-    """INIT and SIPI inside the partition: on two dedicated CPUs, and on one that they share with a loop."""
+    """INIT and SIPI inside the partition, and work for both vCPUs: on two dedicated CPUs, and on one shared with a loop."""
     m = image.boot(machine, name, cpus=cpus)
     m.wait_for(r"^\[linux\] linux: init reached", timeout=240, on="e9")
     m.wait_for(r"^\[linux\] linux: cpus 2", timeout=60, on="e9")
+    smp.check_load(m, 2, timeout=120)
     assert not re.search(MISSED, m.e9, re.MULTILINE)

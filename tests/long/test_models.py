@@ -38,6 +38,8 @@ def test_linux_and_rt(machine, linux_kernel, cpu, cpus):
         m.wait_for(r"^\[linux\] linux: init reached", on="e9")
         init = f"{m.seconds():.0f}"
         m.wait_for(r"^\[linux\] linux: shell", on="e9")
+        assert re.search(r"^\[linux\] linux: cpus 1\b", m.e9, re.MULTILINE)
+        assert re.search(r"^\[linux\] linux: processors 1, possible 0\b", m.e9, re.MULTILINE)
         found = m.wait_for(rf"(?:{RT_LINE}(?:.*\n)+?){{{LINES}}}", on="e9", since=m.mark())
         misses = [int(n) for n in re.findall(RT_LINE, found[0], re.MULTILINE)][1:]
         missed = sum(misses)
