@@ -44,6 +44,7 @@ $(BUILD)/payload/vmlinuz: | $(CACHE)/kernel/vmlinuz
 $(BUILD)/payload/initrd.cpio.gz: tools/initramfs guest/linux/init $(HOST_READY)
 	@mkdir -p $(@D)
 	@tools/initramfs $@ guest/linux/init
+include guest/linux/rt.mk
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 CONFIG_C := $(OBJDIR)/config.c
@@ -144,6 +145,7 @@ help:
 	echo "make test-long   every CPU model and number of CPUs"
 	echo "make check       format, analyzers, host tests: about a minute"
 	echo "make bench       instruction counts and latencies in the emulator"
+	echo "make rt          PREEMPT_RT Linux: how late a real-time thread wakes, with a picture"
 	echo "make size        bytes, memory and lines"
 	echo "make plan        memory, CPUs and rights of CONFIG, as text and picture"
 	echo "make fuzz        fuzzers, SECONDS=10 each"
@@ -157,7 +159,8 @@ include tests/noacpi/noacpi.mk
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 
-TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*.yaml)
+TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*.yaml) \
+	$(if $(wildcard $(RT)/vmlinuz),tests/long/rt_dedicated.yaml)
 .PHONY: test-images doctor
 # One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.
 test-images: $(BUILD)/mkconfig guest selfcheck
@@ -189,7 +192,7 @@ test:
 test-long:
 	tools/setup
 	tools/doctor
-	for c in config/demo.yaml tests/system/linux_four.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	for c in config/demo.yaml tests/system/linux_four.yaml $(wildcard tests/long/smp*.yaml); do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
 	rm -rf $(BUILD)/long
 	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 
@@ -209,3 +212,9 @@ BENCH_IMAGES := bench bench_hostile bench_windows latency
 bench: $(BUILD)/guest/rtload.efi
 	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
 	tools/bench --plot $(BUILD)/latency.svg
+
+# PREEMPT_RT and cyclictest: on the bare emulator, on a dedicated CPU, on a shared one. Some five minutes.
+.PHONY: rt
+rt: $(PAYLOAD)/linux-rt.efi
+	set -e; for c in rt_dedicated rt_scheduled; do $(MAKE) --no-print-directory CONFIG=tests/long/$$c.yaml image; done
+	tools/cyclictest --plot $(BUILD)/cyclictest.svg
