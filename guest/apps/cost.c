@@ -25,18 +25,18 @@ static void report(const char *name)
 			sample[j] = sample[j - 1];
 		sample[j] = x;
 	}
-	kit_printf("FIGURE %s min=%lu med=%lu max=%lu n=%u\n", name, sample[0], sample[SAMPLES / 2], sample[SAMPLES - 1],
-	           SAMPLES);
+	kit_printf("FIGURE %s min=%lu med=%lu max=%lu n=%u\n", name, sample[0], sample[SAMPLES / 2],
+	           sample[SAMPLES - 1], SAMPLES);
 }
 
-#define MEASURE(name, instruction)                     \
-	do {                                           \
+#define MEASURE(name, instruction)                       \
+	do {                                             \
 		for (unsigned i = 0; i < SAMPLES; i++) { \
-			uint64_t start = rdtsc();      \
-			instruction;                   \
-			sample[i] = rdtsc() - start;   \
-		}                                      \
-		report(name);                          \
+			uint64_t start = rdtsc();        \
+			instruction;                     \
+			sample[i] = rdtsc() - start;     \
+		}                                        \
+		report(name);                            \
 	} while (0)
 
 static _Noreturn void meter(volatile uint64_t *clock)

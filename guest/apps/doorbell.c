@@ -52,6 +52,7 @@ int main(const struct kit_info *info)
 		kit_printf("RING %lu %lu\n", rung, ticks);
 		late += ticks > LATE_US * khz / 1000;
 	}
-	kit_printf("RESULT doorbell n=%u min=%lu max=%lu late=%lu tsc_khz=%lu\n", ready ? ROUNDS : 0, min, max, late, khz);
+	kit_printf("RESULT doorbell n=%u min=%lu max=%lu late=%lu tsc_khz=%lu\n", ready ? ROUNDS : 0, min, max, late,
+	           khz);
 	return 0;
 }

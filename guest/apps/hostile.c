@@ -30,10 +30,14 @@ static unsigned broken;
 
 #if HOSTILE_SHARED /* what a shared CPU has that a dedicated one has not */
 static struct attack attacks[] = {
-	{ .name = "registers", .run = attack_registers },       { .name = "timers", .run = attack_timers },
-	{ .name = "starts", .run = attack_starts },             { .name = "rings", .run = attack_rings },
-	{ .name = "ipi", .run = attack_ipi },                   { .name = "apic", .run = attack_apic },
-	{ .name = "instructions", .run = attack_instructions }, { .name = "values", .run = attack_values },
+	{ .name = "registers", .run = attack_registers },
+	{ .name = "timers", .run = attack_timers },
+	{ .name = "starts", .run = attack_starts },
+	{ .name = "rings", .run = attack_rings },
+	{ .name = "ipi", .run = attack_ipi },
+	{ .name = "apic", .run = attack_apic },
+	{ .name = "instructions", .run = attack_instructions },
+	{ .name = "values", .run = attack_values },
 };
 #else
 static struct attack attacks[] = {

@@ -132,8 +132,7 @@ int main(const struct kit_info *info)
 	for (unsigned i = 0; i < accepted && i < SWITCHES; i++)
 		kit_printf("SWITCH %s schedule=%u at=%lu\n", info->name, switches[i].schedule, switches[i].at - zero);
 	for (unsigned i = 0; i < window_count; i++)
-		kit_printf("WINDOW %s begin=%lu end=%lu\n", info->name, windows[i].begin - zero,
-		           windows[i].end - zero);
+		kit_printf("WINDOW %s begin=%lu end=%lu\n", info->name, windows[i].begin - zero, windows[i].end - zero);
 	kit_printf("RESULT modes windows=%u tsc_khz=%lu schedule=%ld\n", window_count, khz,
 	           kit_counter(BH_COUNTER_SCHEDULE));
 	return 0;

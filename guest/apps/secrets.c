@@ -72,20 +72,20 @@ static uint64_t pattern(uint64_t use)
 	return (x ^ x >> 29) | 1;
 }
 
-static void leak(const char *what, uint64_t is, uint64_t not)
+static void leak(const char *what, uint64_t is, uint64_t not )
 {
 	if (leaks++ < LEAKS_SHOWN)
-		kit_printf("LEAK %s %s is=%lx not=%lx\n", name, what, is, not);
+		kit_printf("LEAK %s %s is=%lx not=%lx\n", name, what, is, not );
 }
 
 static void save(uint8_t *area)
 {
-	__asm__ volatile("xsave64 %0" : "+m"(*(uint8_t (*)[AREA])area) : "a"(~0u), "d"(~0u));
+	__asm__ volatile("xsave64 %0" : "+m"(*(uint8_t(*)[AREA])area) : "a"(~0u), "d"(~0u));
 }
 
 static void restore(const uint8_t *area)
 {
-	__asm__ volatile("xrstor64 %0" : : "m"(*(const uint8_t (*)[AREA])area), "a"(~0u), "d"(~0u));
+	__asm__ volatile("xrstor64 %0" : : "m"(*(const uint8_t(*)[AREA])area), "a"(~0u), "d"(~0u));
 }
 
 static void try_rdmsr(void *msr)
@@ -164,8 +164,9 @@ static void write_registers(void)
 
 static void look(void)
 {
-	struct registers now = { .dr6 = read_dr6(), .dr7 = read_dr7(), .cr2 = read_cr2(), .cr8 = read_cr8(),
-		                 .xcr0 = xgetbv(0) };
+	struct registers now = {
+		.dr6 = read_dr6(), .dr7 = read_dr7(), .cr2 = read_cr2(), .cr8 = read_cr8(), .xcr0 = xgetbv(0)
+	};
 	static const char *const names[] = { "DR0", "DR1", "DR2", "DR3", "DR6", "DR7", "CR2", "CR8", "XCR0" };
 	const uint64_t *is = (const uint64_t *)&now, *not = (const uint64_t *)&registers;
 	__asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
@@ -173,8 +174,8 @@ static void look(void)
 	                 :
 	                 : "memory");
 	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (is[i] != not[i])
-			leak(names[i], is[i], not[i]);
+		if (is[i] != not [i])
+			leak(names[i], is[i], not [i]);
 	for (struct msr *m = msrs; m < msrs + MSRS; m++) {
 		uint64_t value = m->there ? rdmsr(m->number) : m->want;
 		if (value != m->want)

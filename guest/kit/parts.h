@@ -9,7 +9,7 @@
 
 _Noreturn void kit_main(const struct kit_info *info); /* from start.asm */
 void kit_interrupts_init(void);
-void kit_interrupts_second(void); /* the same tables on another vCPU, but for the TSS */
+void kit_interrupts_second(void);           /* the same tables on another vCPU, but for the TSS */
 void kit_dispatch(struct kit_frame *frame); /* from interrupt.asm */
 
 extern const uint8_t kit_entries[256][16];

@@ -27,8 +27,8 @@ void kit_start_second(uint32_t apic_id, void (*function_)(void))
 	uint32_t cr3 = (uint32_t)read_cr3();
 
 	function = function_;
-	memcpy(page, kit_second, (size_t)(kit_second_end - kit_second));
-	memcpy(page + (kit_second_cr3 - kit_second), &cr3, sizeof cr3);
+	memcpy(page, kit_second, (uint64_t)kit_second_end - (uint64_t)kit_second);
+	memcpy(page + ((uint64_t)kit_second_cr3 - (uint64_t)kit_second), &cr3, sizeof cr3);
 	wrmsr(X2APIC_ICR, destination | ICR_INIT);
 	wrmsr(X2APIC_ICR, destination | ICR_STARTUP | PAGE >> 12);
 }

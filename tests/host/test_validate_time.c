@@ -195,12 +195,12 @@ static void schedule(struct plan *p, const struct table *t)
 	}
 	p->windows[t->frame.window_count].start = t->frame.length;
 	for (unsigned i = 0; i < VCPUS; i++)
-		p->configs[i] =
-			(struct sched_entity_config){ .budget = t->vcpus[i].budget,
-			                              .period = t->vcpus[i].period,
-			                              .slack = t->vcpus[i].budget != 0 && roll(4) == 0 ? SCHED_EARLY :
-			                                       roll(2) != 0                            ? SCHED_BACKGROUND :
-			                                                                                 0 };
+		p->configs[i] = (struct sched_entity_config){ .budget = t->vcpus[i].budget,
+			                                      .period = t->vcpus[i].period,
+			                                      .slack = t->vcpus[i].budget != 0 && roll(4) == 0 ?
+			                                                       SCHED_EARLY :
+			                                               roll(2) != 0 ? SCHED_BACKGROUND :
+			                                                              0 };
 	p->s = (struct sched){ .frames = &p->frame,
 		               .configs = p->configs,
 		               .entities = p->entities,

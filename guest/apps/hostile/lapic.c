@@ -107,7 +107,8 @@ static void restore(struct attack *a)
 static bool ours_to_leave(uint32_t number, uint64_t value)
 {
 	uint32_t vector = value & 0xff, mode = value >> 8 & 7;
-	bool raises = number == X2APIC_ICR || number == X2APIC_SELF_IPI || number == X2APIC_LVT_TIMER || number == LVT_ERROR;
+	bool raises = number == X2APIC_ICR || number == X2APIC_SELF_IPI || number == X2APIC_LVT_TIMER ||
+	              number == LVT_ERROR;
 	return (raises && vector < 32 && ERROR_CODES >> vector & 1) ||
 	       (number == X2APIC_ICR && (mode == 5 || mode == 6)); /* attack_starts() */
 }
@@ -182,7 +183,7 @@ static void second(void)
 		rounds++;
 		while (order == HALT)
 			__asm__ volatile("cli; hlt"); /* only an NMI ends it */
-		wrmsr(X2APIC_ICR, RING_VECTOR); /* to APIC ID 0 */
+		wrmsr(X2APIC_ICR, RING_VECTOR);       /* to APIC ID 0 */
 		wrmsr(X2APIC_ICR, ICR_OTHERS | RING_VECTOR);
 		wrmsr(X2APIC_ICR, ICR_ALL | RING_VECTOR);
 		wrmsr(X2APIC_ICR, 0xffffffffull << 32 | RING_VECTOR);
