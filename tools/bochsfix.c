@@ -15,6 +15,8 @@
  * here (the self-check that runs inside the machine still does). `wrong`: it
  * could not be mended; the process ends with code 97 before the machine starts.
  *
+ * Mends of functions that cannot be called alone follow the table: `notifications`.
+ *
  * With BOCHSFIX_TURNS set, every CPU of several runs one instruction a turn; see
  * `turns` below, and the report's line `turns on | absent`.
  *
@@ -164,6 +166,40 @@ static const char *turns(void)
 	return redirect(before, (void *)end_trace) ? "on" : "absent";
 }
 
+/*
+ * A posted-interrupt notification that finds no request. Fault: VMX_Posted_Interrupt_Processing takes "none", -1, for
+ * vector FFh and makes it RVI, so that the guest gets an interrupt that nobody sent and, if it takes it for a spurious one
+ * and makes no EOI, none of vectors F0h to FFh ever after. SDM Vol. 3C, 30.6: RVI stays as it is. Mend: the function that
+ * looks for the highest vector answers 0 to that caller. Where the enabled vectors (`ier`) stand is taken from its code.
+ */
+static uintptr_t posted;
+static uint32_t enabled_offset;
+#define POSTED_LENGTH 0x28d
+
+static int highest_vector(const uint8_t *apic, const uint32_t *vectors)
+{
+	const uint32_t *enabled = (const uint32_t *)(apic + enabled_offset);
+
+	for (int i = 7; i >= 0; i--)
+		if (vectors[i] & enabled[i])
+			return 32 * i + 31 - __builtin_clz(vectors[i] & enabled[i]);
+	return (uintptr_t)__builtin_return_address(0) - posted < POSTED_LENGTH ? 0 : -1;
+}
+
+static const char *notifications(void)
+{
+	/* endbr64; mov $7, %eax; nop; mov (%rsi, %rax, 4), %edx; and enabled_offset(%rdi, %rax, 4), %edx */
+	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 7, 0, 0, 0, 0x0f, 0x1f, 0x80, 0, 0, 0, 0,
+		                         0x8b, 0x14, 0x86, 0x23, 0x94, 0x87 };
+	uint8_t *highest = dlsym(RTLD_DEFAULT, "_ZNK15bx_local_apic_c20highest_priority_intEPKj");
+
+	posted = (uintptr_t)dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C31VMX_Posted_Interrupt_ProcessingEh");
+	if (!posted || !highest || memcmp(highest, start, sizeof start))
+		return "absent";
+	memcpy(&enabled_offset, highest + sizeof start, sizeof enabled_offset);
+	return redirect(highest, (void *)highest_vector) ? "mended" : "absent";
+}
+
 /* An emulator must not outlive the runner that watches it, however that one ends. */
 static void die_with_parent(void)
 {
@@ -206,6 +242,10 @@ __attribute__((constructor)) static void bochsfix(void)
 			fprintf(stderr, "bochsfix: %s of this Bochs is wrong and cannot be mended (%s)\n", m->name,
 			        strerror(errno));
 	}
+	const char *state = notifications();
+
+	if (report)
+		fprintf(report, "notifications %s\n", state);
 	if (getenv("BOCHSFIX_TURNS") && report)
 		fprintf(report, "turns %s\n", turns());
 	if (report) {
