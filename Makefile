@@ -35,9 +35,14 @@ $(HOST_READY): tools/setup
 include tools/mkconfig/mkconfig.mk
 include guest/guest.mk
 
-# ---- payloads that are not ours: Debian's kernel, busybox -------------------------------------------------------
+# ---- payloads that are not ours: Debian's kernel, memtest86+, busybox -------------------------------------------------------
 $(CACHE)/kernel/vmlinuz: | $(HOST_READY)
 	@tools/setup --only kernel
+$(CACHE)/memtest/memtest.bin: | $(HOST_READY)
+	@tools/setup --only memtest
+$(BUILD)/payload/memtest: | $(CACHE)/memtest/memtest.bin
+	@mkdir -p $(@D)
+	@cp $(CACHE)/memtest/memtest.bin $@
 $(BUILD)/payload/vmlinuz: | $(CACHE)/kernel/vmlinuz
 	@mkdir -p $(@D)
 	@cp $(CACHE)/kernel/vmlinuz $@

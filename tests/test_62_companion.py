@@ -51,3 +51,13 @@ def test_a_companion_harms_nobody_else(machine):
     # An interrupt that never ends leaves its guest no time, as on a PC; it is not an error.
     for name in ("storm", "storm-2"):
         assert f"[{name}] provoke" in m.e9 and f"{name}: forbidden" not in m.e9 and f"provoke {name} lives" not in m.e9
+
+
+@pytest.mark.time_limit(200)
+def test_memtest86_runs_unmodified(machine):
+    """Debian's memtest86+: it counts the TSC against a timer of its companion, and tests memory."""
+    m = image.boot(machine, "memtest")
+    m.wait_for(r"Memtest86\+ v\d", timeout=60, on="e9")
+    m.wait_for(r"CLK/Temp: 20MHz", timeout=60, on="e9")      # the TSC of the emulator
+    m.wait_for(r"#3  ", timeout=120, on="e9")
+    assert re.search(r"Errors: 0", m.e9) and not re.search(r"Errors: [1-9]", m.e9)
