@@ -12,6 +12,7 @@
 #include "vmx.h"
 
 #define NEVER UINT64_MAX
+#define VMCALL_LENGTH 3u
 #define TIMER_CALLS_PER_MS 20u /* at most so often, so that the guest gets on beside its timer, whatever it says */
 #define REQUEST_START 0xffu    /* it has not asked for its first request yet */
 #define VECTOR_FIRST 16u       /* below are exceptions, and what no local APIC delivers (SDM Vol. 3A, 11.5.2) */
@@ -25,9 +26,14 @@
 #define LVT_EXTINT (7u << 8)
 #define MSR_LVT_LINT0 0x835u
 
-static void make_current(struct vcpu *vcpu)
+static inline int is_scheduled(const struct companion *c)
 {
-	if (cpu_is_scheduled(this_cpu->index)) {
+	return CONFIG_SCHEDULED_CPUS && c->scheduled;
+}
+
+static void make_current(const struct companion *c, struct vcpu *vcpu)
+{
+	if (is_scheduled(c)) {
 		scheduled_make_current(vcpu);
 		return;
 	}
@@ -49,8 +55,8 @@ static void ask(struct vcpu *master, uint8_t request, uint64_t port, uint64_t va
 	c->vcpu.regs[REG_RDI] = port;
 	c->vcpu.regs[REG_RSI] = value;
 	c->vcpu.regs[REG_RDX] = size;
-	make_current(&c->vcpu);
-	if (cpu_is_scheduled(this_cpu->index))
+	make_current(c, &c->vcpu);
+	if (is_scheduled(c))
 		scheduled_due(rdtsc() + c->left);
 }
 
@@ -71,7 +77,7 @@ void companion_io(struct vcpu *master, uint32_t qualification)
 /* Its partition suffers, nobody else. The configuration allows no other action than the end of it. */
 static _Noreturn void failed(struct companion *c, const char *what, uint64_t detail)
 {
-	make_current(c->vcpu.master);
+	make_current(c, c->vcpu.master);
 	guest_error(c->vcpu.master, ERROR_COMPANION, VECTOR_GP, what, detail);
 	panic("%s: the error of a companion is not the end", c->vcpu.partition->name);
 }
@@ -81,7 +87,7 @@ static void inject(struct companion *c, uint64_t vector)
 	if (vector < VECTOR_FIRST || vector > 255)
 		failed(c, "its companion gives vector", vector);
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
-	if (cpu_is_scheduled(this_cpu->index))
+	if (is_scheduled(c))
 		trace_interrupt(c->vcpu.master, (uint32_t)vector);
 }
 
@@ -100,12 +106,13 @@ static void answer(struct companion *c)
 	const uint8_t request = c->request, line = c->line;
 	const uint64_t value = c->vcpu.regs[REG_RDI], ones = bytes(c->size ? c->size : 1);
 
-	skip_instruction();
+	vmwrite(VMCS_GUEST_RIP,
+	        vmread(VMCS_GUEST_RIP) + VMCALL_LENGTH); /* a single step would be an exception, which ends it */
 	c->request = 0;
 	c->line = c->vcpu.regs[REG_RSI] & BH_COMPANION_INTR;
 	if (c->vcpu.regs[REG_RDX] != c->wish)
 		note_timer(c, c->vcpu.regs[REG_RDX]);
-	make_current(master);
+	make_current(c, master);
 	switch (request) {
 	case BH_REQUEST_READ: /* a 32-bit result clears the upper half of RAX, narrower ones leave the rest alone */
 		master->regs[REG_RAX] = c->size == 4 ? value & ones : (master->regs[REG_RAX] & ~ones) | (value & ones);
@@ -124,7 +131,7 @@ static void answer(struct companion *c)
 		c->vcpu.preemption_armed = 0;
 		console_follow_up(master);
 	}
-	if (cpu_is_scheduled(this_cpu->index))
+	if (is_scheduled(c))
 		scheduled_answered(c->timer, request > BH_REQUEST_WRITE || line || c->line);
 }
 
@@ -259,7 +266,7 @@ void companion_master_exit(struct vcpu *vcpu)
 
 void companion_run(struct vcpu *master)
 {
-	make_current(&master->companion->vcpu);
+	make_current(master->companion, &master->companion->vcpu);
 	enter();
 }
 
@@ -336,7 +343,7 @@ void companion_exit(struct vcpu *vcpu)
 	if (c->request && !c->left)
 		failed(c, "its companion owes an answer at", vmread(VMCS_GUEST_RIP));
 	note_worst(vcpu);
-	if (cpu_is_scheduled(this_cpu->index))
+	if (is_scheduled(c))
 		scheduled_go_on(vcpu, reason);
 	enter();
 }
@@ -379,6 +386,7 @@ static void wire(struct vcpu *master)
 	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry_master);
 }
 
+#if CONFIG_COMPANIONS /* make check compiles this file for configurations that do not link it, too */
 void companion_init(struct vcpu *master)
 {
 	struct companion *c = &this_cpu->companion[this_cpu->companions++];
@@ -386,6 +394,7 @@ void companion_init(struct vcpu *master)
 	vcpu_init(&c->vcpu, master->partition->companion, 0);
 	take_rights();
 	c->vcpu.master = master;
+	c->scheduled = (uint8_t)cpu_is_scheduled(this_cpu->index);
 	c->timer_shift = rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
 	c->limit = c->left = (uint64_t)c->vcpu.partition->answer_limit_us * tsc_khz / 1000;
 	c->timer = c->wish = NEVER;
@@ -395,3 +404,4 @@ void companion_init(struct vcpu *master)
 		vmx_failed("VMPTRLD", cpu_phys(master->vmcs));
 	wire(master);
 }
+#endif

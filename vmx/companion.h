@@ -24,6 +24,7 @@ struct companion {
 	uint16_t lint0;       /* of a dedicated master: where LVT LINT0 stands in msr_shadow */
 	uint8_t request;      /* what it works on: BH_REQUEST_*, or 0: it waits */
 	uint8_t size;         /* of that access: 1, 2 or 4 bytes */
+	uint8_t scheduled;    /* it lives on a shared CPU */
 	uint8_t line;         /* its interrupt line, the INTR of an 8259, is up */
 	uint8_t timer_shift;  /* the preemption timer counts TSC >> this */
 	uint8_t window;       /* interrupt-window exiting is on in a dedicated master */

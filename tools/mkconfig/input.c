@@ -272,8 +272,9 @@ struct in_file *input_load(const char *path)
 	struct in_file *in = NULL;
 	cyaml_err_t error = cyaml_load_data(file.bytes, file.size, &settings, &file_schema, (cyaml_data_t **)&in, NULL);
 
-	if (error != CYAML_OK || in == NULL)
-		refuse(&complaint, error);
-	append_companions(in);
-	return in;
+	if (error == CYAML_OK && in != NULL) {
+		append_companions(in);
+		return in;
+	}
+	refuse(&complaint, error);
 }

@@ -50,6 +50,8 @@ uint32_t legacy_read(struct legacy *l, uint16_t port, unsigned size, uint64_t no
 
 	if ((port & ~3u) == LEGACY_PM_TIMER)
 		return (uint32_t)((rate_count(&l->pm_timer, now) & PM_TIMER_MASK) >> (port & 3) * 8);
+	if (size == 1)
+		return read_byte(l, port, now);
 	for (unsigned i = 0; i < size && i < 4; i++) /* wider accesses are several, as on the ISA bus */
 		value |= read_byte(l, (uint16_t)(port + i), now) << 8 * i;
 	return value;
