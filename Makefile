@@ -79,7 +79,7 @@ CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
-CORE_C := $(filter-out vmx/scheduled.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c core/posted.c core/smi.c,$(CORE_C))
+CORE_C := $(filter-out vmx/scheduled.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c core/posted.c core/smi.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
 endif
 # The trace.
@@ -110,7 +110,7 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 	-I. -include $(CONFIG_SIZES_H) -DMUX_SOURCES='(CONFIG_PARTITIONS + CONFIG_CPUS)'
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
-CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
+CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/access vmx/apicv vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
 	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall core/sha256 \
 	core/posted
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2

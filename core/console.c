@@ -121,7 +121,7 @@ static __attribute__((format(printf, 1, 2))) void note(const char *format, ...)
 	va_end(arguments);
 }
 
-/* A step of what this CPU has noted: returns 1 if something is left of it. */
+/* A step of what this CPU has noted: returns 0 if it has noted nothing. */
 static int put_noted(void)
 {
 	struct noted *n = &this_cpu->noted;
@@ -145,14 +145,14 @@ static int put_noted(void)
 		note("%u messages of CPU %u are lost: too many at once\n", n->lost, this_cpu->index);
 		n->lost = 0;
 	}
-	return n->head != n->tail;
+	return 1;
 }
 
 int console_pump(void)
 {
-	int byte = -1, left = put_noted(), full = 1, status;
+	int byte = -1, left = 1, status;
 
-	if (__atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
+	if (put_noted() || __atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
 		return 1;
 	for (uint32_t i = 0; config.uart_port && i < UART_BURST && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
 	     i++)
@@ -160,14 +160,14 @@ int console_pump(void)
 	if (transmitter_ready()) {
 		for (uint32_t i = 0; i < UART_BURST && (byte = mux_next_output(&mux)) >= 0; i++)
 			transmit((uint8_t)byte);
-		full = byte >= 0;
+		left = byte >= 0;
 	}
 	status = mux.status_wanted;
 	mux.status_wanted = 0;
 	__atomic_store_n(&pump_busy, 0, __ATOMIC_RELEASE);
 	if (status)
 		attention_status();
-	return left | full;
+	return left;
 }
 
 void console_flush(void)

@@ -31,7 +31,8 @@ void posted_send(uint32_t cpu, uint32_t slot, uint32_t vector)
 void posted_wake(uint32_t cpu, uint32_t slot)
 {
 	/* The kick goes out once for as long as nobody has looked. */
-	if (!(__atomic_fetch_or(&posted_slots[cpu], 1ull << slot, __ATOMIC_SEQ_CST) >> slot & 1) && cpu != this_cpu->index)
+	if (!(__atomic_fetch_or(&posted_slots[cpu], 1ull << slot, __ATOMIC_SEQ_CST) >> slot & 1) &&
+	    cpu != this_cpu->index)
 		kick(cpu, POSTED_KICK_VECTOR);
 }
 

@@ -21,8 +21,8 @@
 
 /* Calls. The configuration lists those a partition may make, by the name in the comment. */
 #define BH_VERSION 0 /* version: returns BH_ABI_VERSION */
-/* console: RDI = bytes (1 to 40), the bytes themselves in RSI, RDX, R10, R8, R9, low byte first. Returns bytes taken;
- * BH_EAGAIN when the ring is full */
+/* console: RDI = bytes (1 to 40), the bytes themselves in RSI, RDX, R10, R8, R9, low byte first. Returns bytes taken,
+ * perhaps fewer than offered; BH_EAGAIN when the ring is full */
 #define BH_CONSOLE_WRITE 1
 #define BH_CONSOLE_READ 2 /* console: returns one byte of input, or BH_EAGAIN */
 #define BH_COUNTER 3      /* counters: RDI = BH_COUNTER_*; value for the calling vCPU */

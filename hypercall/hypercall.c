@@ -9,6 +9,8 @@
 
 typedef int64_t call(struct vcpu *vcpu);
 
+#define TAKEN_AT_ONCE 16u /* console bytes: what the longest stay in root mode has room for */
+
 static int64_t call_version(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -23,7 +25,7 @@ static int64_t call_console_write(struct vcpu *vcpu)
 
 	if (length < 1 || length > sizeof word * 8)
 		return BH_EINVAL;
-	while (taken < length &&
+	while (taken < length && taken < TAKEN_AT_ONCE &&
 	       console_put(vcpu->partition_index, (uint8_t)(vcpu->regs[word[taken / 8]] >> taken % 8 * 8)))
 		taken++;
 	console_follow_up(vcpu);

@@ -1,14 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a CPU with APIC virtualization does itself for scheduled vCPUs. SDM Vol. 3C, chapter 30. */
+/* How interrupts get into scheduled vCPUs: by the core, or by the CPU itself where it has APIC virtualization (SDM Vol. 3C, chapter 30). */
 #include "capability.h"
 #include "core/core.h"
 #include "core/cpu.h"
 #include "core/posted.h"
 #include "core/x86.h"
 #include "scheduled.h"
+#include "trace.h"
 #include "vmx.h"
 
 #define mine (&this_cpu->scheduled)
+
+void scheduled_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open)
+{
+	if (v->window_open == open)
+		return;
+	v->window_open = open;
+	vcpu->proc_controls = open ? vcpu->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
+	                             vcpu->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
+	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
+}
+
+/* The CPU delivers the rest: it has to know the highest request (RVI), which it lowers itself. SDM Vol. 3C, 25.4.2, 30.2. */
+static void request(struct lapic *l)
+{
+	const uint64_t status = vmread(VMCS_GUEST_INTERRUPT_STATUS);
+
+	if ((int)(status & INTERRUPT_STATUS_RVI) < l->pending)
+		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (status & ~INTERRUPT_STATUS_RVI) | (uint8_t)l->pending);
+	trace_interrupt(this_cpu->running, (uint8_t)l->pending);
+	l->pending = -1;
+}
+
+/* Give the guest its highest interrupt, or an exit as soon as it can take it. */
+void scheduled_inject(struct vcpu *vcpu, struct scheduled_vcpu *v)
+{
+	const int vector = v->lapic.pending;
+
+	if (v->lapic.hardware) {
+		if (!CONFIG_COMPANIONS || vector >= 0) /* else the window is a companion's */
+			request(&v->lapic);
+		return;
+	}
+	if (vector < 0) {
+		scheduled_window(vcpu, v, 0);
+		return;
+	}
+	if (!(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) ||
+	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
+	    vmread(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) {
+		scheduled_window(vcpu, v, 1);
+		return;
+	}
+	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
+	lapic_deliver(&v->lapic, (uint32_t)vector);
+	trace_interrupt(vcpu, (uint32_t)vector);
+	scheduled_window(vcpu, v, v->lapic.pending >= 0);
+}
 
 enum apicv apicv_find(void)
 {

@@ -19,20 +19,10 @@
 #include "vmx.h"
 #include "xapic.h"
 
-#define MSR_X2APIC_FIRST 0x800u
-#define MSR_X2APIC_LAST 0x8ffu
-
 #define mine (&this_cpu->scheduled)
 
 #define DECISIONS 4u    /* in one stay in root mode */
 #define ENTRY_TICKS 24u /* from reading the TSC to the entry at least, where the preemption timer begins to count */
-
-/* What stands beside the vCPU that has exited. It is not the idle one: that executes nothing, and so causes no such exit. */
-static inline struct scheduled_vcpu *guest(const struct vcpu *vcpu)
-{
-	ASSERT(vcpu == this_cpu->running && vcpu != &mine->idle);
-	return mine->loaded;
-}
 
 /* ---- interrupts into the guest ---- */
 
@@ -79,53 +69,6 @@ static inline void take_vectors(struct scheduled_vcpu *v)
 {
 	if (posted_waiting(this_cpu->index, v->slot))
 		take_waiting(v);
-}
-
-static void interrupt_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open)
-{
-	if (v->window_open == open)
-		return;
-	v->window_open = open;
-	vcpu->proc_controls = open ? vcpu->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
-	                             vcpu->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
-	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
-}
-
-/* The CPU delivers the rest: it has to know the highest request (RVI), which it lowers itself. SDM Vol. 3C, 25.4.2, 30.2. */
-static void request(struct lapic *l)
-{
-	const uint64_t status = vmread(VMCS_GUEST_INTERRUPT_STATUS);
-
-	if ((int)(status & INTERRUPT_STATUS_RVI) < l->pending)
-		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (status & ~INTERRUPT_STATUS_RVI) | (uint8_t)l->pending);
-	trace_interrupt(this_cpu->running, (uint8_t)l->pending);
-	l->pending = -1;
-}
-
-/* Give the guest its highest interrupt, or an exit as soon as it can take it. */
-static void inject_pending(struct vcpu *vcpu, struct scheduled_vcpu *v)
-{
-	const int vector = v->lapic.pending;
-
-	if (v->lapic.hardware) {
-		if (!CONFIG_COMPANIONS || vector >= 0) /* else the window is a companion's */
-			request(&v->lapic);
-		return;
-	}
-	if (vector < 0) {
-		interrupt_window(vcpu, v, 0);
-		return;
-	}
-	if (!(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) ||
-	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
-	    vmread(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) {
-		interrupt_window(vcpu, v, 1);
-		return;
-	}
-	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
-	lapic_deliver(&v->lapic, (uint32_t)vector);
-	trace_interrupt(vcpu, (uint32_t)vector);
-	interrupt_window(vcpu, v, v->lapic.pending >= 0);
 }
 
 /* ---- the switch ---- */
@@ -260,9 +203,10 @@ static int decide(uint64_t now)
 	return 0;
 }
 
+/* Not on top of what a guest's exit has cost: such a one is followed by the timer's at once. */
 static void console_now(uint64_t now)
 {
-	if (now < mine->console_due)
+	if (now < mine->console_due || !mine->timer_exit)
 		return;
 	mine->console_due = SCHED_NEVER;
 	attention_tell();
@@ -285,9 +229,9 @@ static void attend(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
 	const enum companion_need need = companion_attend(vcpu, now);
 
 	if (need == COMPANION_WINDOW)
-		interrupt_window(vcpu, v, 1);
-	else if (need == COMPANION_NOTHING && v->lapic.hardware) /* else inject_pending() has decided that */
-		interrupt_window(vcpu, v, 0);
+		scheduled_window(vcpu, v, 1);
+	else if (need == COMPANION_NOTHING && v->lapic.hardware) /* else scheduled_inject() has decided that */
+		scheduled_window(vcpu, v, 0);
 }
 
 /* A companion runs: as long as it may. What came for its master is looked at when that one is back. */
@@ -310,7 +254,7 @@ static inline void look_at_timer(uint64_t now)
 	expire(this_cpu->running, v, now);
 	mine->next_event = own_event(v) < mine->next_other ? own_event(v) : mine->next_other;
 	if (v->lapic.pending >= 0 || v->window_open)
-		inject_pending(this_cpu->running, v);
+		scheduled_inject(this_cpu->running, v);
 	if (CONFIG_COMPANIONS && this_cpu->running->companion)
 		attend(this_cpu->running, v, now);
 	if (CONFIG_IOAPICS && mine->changed) /* the serial port's interrupt went to another vCPU: look again at once */
@@ -328,13 +272,14 @@ static void settle(uint64_t now)
 		if (this_cpu->running != &mine->idle) /* without a decision it just goes on */
 			take_vectors(mine->loaded);
 	}
-	console_now(now);
+	if (!mine->resched && now < mine->until) /* who begins a window does not wait for text */
+		console_now(now);
 	for (uint32_t i = 0; (mine->resched || now >= mine->until) && i < DECISIONS; i++)
 		if (!decide(now))
 			break;
 	if (mine->resched) { /* go on after an exit, so that no stay here is long */
 		make_idle();
-		mine->next_other = mine->next_event = now;
+		mine->next_other = mine->next_event = 0;
 		mine->changed = 1;
 		return;
 	}
@@ -397,91 +342,6 @@ _Noreturn static void enter(void)
 
 /* ---- exits ---- */
 
-/* x2APIC registers and the deadline. Returns 0 if the MSR is none of them. */
-static int read_apic_msr(struct vcpu *vcpu, uint32_t msr)
-{
-	struct lapic *l = &guest(vcpu)->lapic;
-	uint32_t low = 0, high = 0;
-	uint64_t deadline;
-
-	if (msr == MSR_IA32_TSC_DEADLINE) {
-		deadline = lapic_read_deadline(l);
-		low = (uint32_t)deadline;
-		high = (uint32_t)(deadline >> 32);
-	} else if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST) {
-		return 0;
-	} else if ((CONFIG_XAPIC && !l->x2apic) || !lapic_read(l, (msr & 0xff) << 4, rdtsc(), &low)) {
-		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "RDMSR", msr);
-		return 1;
-	}
-	if (msr == MSR_X2APIC_ICR)
-		high = l->reg[LAPIC_ICR2 / 4];
-	vcpu->regs[REG_RAX] = low;
-	vcpu->regs[REG_RDX] = high;
-	skip_instruction();
-	return 1;
-}
-
-/* Would the CPU take the value? Else the write, which is repeated in root mode, would fault there. */
-static int msr_takes(struct vcpu *vcpu, uint32_t msr, uint32_t high, uint32_t low)
-{
-	const int64_t value = (int64_t)((uint64_t)high << 32 | low);
-	const uint32_t *c;
-
-	switch (msr) {
-	case MSR_LSTAR:
-	case MSR_CSTAR: /* canonical; root mode has no LA57 */
-		return value >> 47 == 0 || value >> 47 == -1;
-	case MSR_FMASK:
-		return !high;
-	case MSR_TSC_AUX:
-		c = vcpu_cpuid(vcpu, 0x80000001, 0);
-		return !high && c && c[3] >> 27 & 1;
-	default:
-		return 1;
-	}
-}
-
-static int write_apic_msr(struct vcpu *vcpu, uint32_t msr)
-{
-	struct scheduled_vcpu *v = guest(vcpu);
-	const uint32_t low = (uint32_t)vcpu->regs[REG_RAX], high = (uint32_t)vcpu->regs[REG_RDX];
-	int slot;
-
-	if (msr == MSR_IA32_TSC_DEADLINE) {
-		lapic_write_deadline(&v->lapic, (uint64_t)high << 32 | low);
-		if (v->lapic.deadline < mine->next_event) /* a later one is found when the old event comes */
-			mine->next_event = v->lapic.deadline;
-	} else if (msr - MSR_X2APIC_FIRST > MSR_X2APIC_LAST - MSR_X2APIC_FIRST) {
-		slot = switch_msr_slot(msr);
-		if (slot < 0 || msr == MSR_IA32_XSS || !msr_takes(vcpu, msr, high, low))
-			return 0;
-		v->msr[slot] = (uint64_t)high << 32 | low;
-		wrmsr(msr, v->msr[slot]);
-	} else if (CONFIG_XAPIC && !v->lapic.x2apic) {
-		guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
-		return 1;
-	} else if (msr == MSR_X2APIC_ICR) {
-		mine->changed = 1;
-		lapic_note_icr(&v->lapic, low, high);
-		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
-		return 1;
-	} else {
-		const enum lapic_effect effect = high ? LAPIC_FAULT :
-		                                        lapic_write(&v->lapic, (msr & 0xff) << 4, low, rdtsc());
-
-		if (effect == LAPIC_FAULT) {
-			guest_error_skip(vcpu, ERROR_MSR, VECTOR_GP, "WRMSR", msr);
-			return 1;
-		}
-		if (CONFIG_IOAPICS && effect == LAPIC_ENDED)
-			pins_ended(vcpu, v->lapic.ended);
-		mine->changed = 1;
-	}
-	skip_instruction();
-	return 1;
-}
-
 /* Has it an interrupt that it could take? */
 static int interrupt_waits(const struct vcpu *vcpu, const struct lapic *l)
 {
@@ -495,7 +355,7 @@ static int interrupt_waits(const struct vcpu *vcpu, const struct lapic *l)
 /* Wait for an interrupt: those that are pending end it at once, whatever IF says (as in hardware, IF = 0 waits for an NMI). */
 static void halt_vcpu(struct vcpu *vcpu)
 {
-	struct scheduled_vcpu *v = guest(vcpu);
+	struct scheduled_vcpu *v = mine->loaded;
 	const uint64_t interrupts = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
 
 	skip_instruction();
@@ -510,36 +370,6 @@ static void halt_vcpu(struct vcpu *vcpu)
 	sched_block(&mine->sched, v->slot, interrupts ? own_event(v) : SCHED_NEVER);
 	trace_wait(vcpu, interrupts ? own_event(v) : SCHED_NEVER);
 	mine->resched = 1;
-}
-
-/* MOV to and from CR8: the task priority. Returns 0 if it is another control register. SDM Vol. 3C, table 28-3. */
-static int access_cr8(struct vcpu *vcpu)
-{
-	const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
-	const uint32_t reg = qualification >> 8 & 0xf;
-	struct lapic *l = &guest(vcpu)->lapic;
-	uint64_t value;
-
-	if ((qualification & 0xf) != 8)
-		return 0;
-	if (qualification & 0x30) {
-		value = l->reg[LAPIC_TPR / 4] >> 4;
-		if (reg == REG_RSP)
-			vmwrite(VMCS_GUEST_RSP, value);
-		else
-			vcpu->regs[reg] = value;
-		mine->reload = 1;
-	} else {
-		value = reg == REG_RSP ? vmread(VMCS_GUEST_RSP) : vcpu->regs[reg];
-		if (value > 15) {
-			inject_exception(vcpu, VECTOR_GP, 0);
-			return 1;
-		}
-		lapic_write(l, LAPIC_TPR, (uint32_t)value << 4, 0);
-		mine->changed = 1;
-	}
-	skip_instruction();
-	return 1;
 }
 
 static void exit_external_interrupt(void)
@@ -571,7 +401,9 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 
 	if (reason == EXIT_REASON_PREEMPTION_TIMER) { /* what is due is looked for on the way back */
 		vcpu->count[reason]++;
+		mine->timer_exit = 1;
 		prepare_entry();
+		mine->timer_exit = 0;
 		trace_entry(vcpu, reason);
 		go_on(vcpu);
 		return;
@@ -581,23 +413,23 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 		mine->changed = 1;
 		exit_external_interrupt();
 		break;
-	case EXIT_REASON_INTERRUPT_WINDOW: /* inject_pending() closes it */
+	case EXIT_REASON_INTERRUPT_WINDOW: /* scheduled_inject() closes it */
 		mine->changed = 1;
 		break;
 	case EXIT_REASON_HLT:
 		halt_vcpu(vcpu);
 		break;
 	case EXIT_REASON_CR_ACCESS:
-		done = access_cr8(vcpu);
+		done = scheduled_cr8(vcpu);
 		break;
 	case EXIT_REASON_RDMSR:
-		done = read_apic_msr(vcpu, msr);
+		done = scheduled_rdmsr(vcpu, msr);
 		break;
 	case EXIT_REASON_WRMSR:
-		done = write_apic_msr(vcpu, msr);
+		done = scheduled_wrmsr(vcpu, msr);
 		break;
 	case EXIT_REASON_APIC_WRITE: /* with APICv: a self-IPI below vector 16, after the instruction (30.5). An error, no interrupt */
-		lapic_write(&guest(vcpu)->lapic, LAPIC_SELF_IPI, (uint32_t)vcpu->regs[REG_RAX] & 0xff, rdtsc());
+		lapic_write(&mine->loaded->lapic, LAPIC_SELF_IPI, (uint32_t)vcpu->regs[REG_RAX] & 0xff, rdtsc());
 		mine->changed = 1;
 		break;
 	default:
@@ -614,33 +446,15 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 
 void scheduled_stop(struct vcpu *vcpu)
 {
-	sched_block(&mine->sched, guest(vcpu)->slot, SCHED_NEVER);
-	guest(vcpu)->lapic.deadline = LAPIC_NEVER;
-	guest(vcpu)->poll_due = SCHED_NEVER;
+	sched_block(&mine->sched, mine->loaded->slot, SCHED_NEVER);
+	mine->loaded->lapic.deadline = LAPIC_NEVER;
+	mine->loaded->poll_due = SCHED_NEVER;
 	mine->resched = 1;
 	mine->changed = 1;
 	prepare_entry();
 	trace_entry(TRACE_NO_EXIT, 0);
 	ASSERT(this_cpu->running != vcpu);
 	enter();
-}
-
-void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-	guest(vcpu)->msr[switch_msr_slot(msr)] = value;
-}
-
-void scheduled_reset_apic(struct vcpu *vcpu)
-{
-	struct scheduled_vcpu *v = &mine->vcpu[vcpu - this_cpu->vcpu];
-
-	lapic_reset(&v->lapic, vcpu->partition->vcpus[vcpu->index].apic_id, v->lapic.count_ticks);
-	if (v->lapic.hardware)
-		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, 0);
-	if (CONFIG_XAPIC)
-		xapic_note_logical(vcpu);
-	v->halted = NOT_HALTED;
-	mine->reload = 1; /* the other registers have changed, too */
 }
 
 void scheduled_console_due(void)

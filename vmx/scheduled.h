@@ -41,22 +41,24 @@ struct scheduled_cpu {
 	struct sched_frame frames[CONFIG_SCHEDULES];
 	struct scheduled_vcpu vcpu[CONFIG_VCPUS_PER_CPU]; /* beside cpu.vcpu[] */
 	const struct config_partition *last_partition;    /* whose traces are in the CPU's buffers */
-	struct scheduled_vcpu *loaded; /* whose state outside the VMCS is in the CPU: idling leaves it there */
-	uint64_t until;                /* decide again then at the latest */
-	uint64_t next_other;           /* the earlier of `until` and `console_due` */
-	uint64_t next_event;           /* and with the running vCPU's timer */
-	uint64_t console_due;          /* text is left: look again then; or SCHED_NEVER */
-	uint64_t xcr0_all;             /* all components that any guest here may use */
-	uint32_t timer_shift;          /* the preemption timer counts TSC >> this */
-	enum apicv apicv;              /* what this CPU offers */
-	uint8_t resched;               /* decide again before the next entry */
-	volatile uint8_t changed;      /* look at everything before the next entry */
-	uint8_t reload;                /* the next entry loads all registers of the guest */
-	uint32_t early;                /* its step, less one: what it fires too soon at most */
-	volatile uint8_t nmi;          /* an NMI came in root mode: the next entry exits at once, */
-	volatile uint8_t attention;    /* and what for is looked into */
-	uint8_t counts_smis;           /* the CPU has MSR_SMI_COUNT */
-	struct vcpu idle;              /* a VMCS in HLT state, for when nobody runs */
+	struct scheduled_vcpu
+		*loaded;     /* whose state outside the VMCS is in the CPU: the one that runs, or ran before it idles */
+	uint64_t until;      /* decide again then at the latest */
+	uint64_t next_other; /* the earlier of `until` and `console_due` */
+	uint64_t next_event; /* and with the running vCPU's timer */
+	uint64_t console_due;       /* text is left: look again then; or SCHED_NEVER */
+	uint64_t xcr0_all;          /* all components that any guest here may use */
+	uint32_t timer_shift;       /* the preemption timer counts TSC >> this */
+	enum apicv apicv;           /* what this CPU offers */
+	uint8_t resched;            /* decide again before the next entry */
+	volatile uint8_t changed;   /* look at everything before the next entry */
+	uint8_t reload;             /* the next entry loads all registers of the guest */
+	uint32_t early;             /* its step, less one: what it fires too soon at most */
+	volatile uint8_t nmi;       /* an NMI came in root mode: the next entry exits at once, */
+	volatile uint8_t attention; /* and what for is looked into */
+	uint8_t timer_exit;         /* this stay in root mode is for what is due */
+	uint8_t counts_smis;        /* the CPU has MSR_SMI_COUNT */
+	struct vcpu idle;           /* a VMCS in HLT state, for when nobody runs */
 };
 
 /* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */
@@ -68,8 +70,15 @@ void timeplan_init(uint64_t epoch);
 /* This CPU has loaded its partitions: from now on it decides at each edge of its plan. */
 void timeplan_ready(void);
 
-/* How this CPU can deliver interrupts: vmx/apicv.c. */
+/* How this CPU can deliver interrupts; and let the vCPU that runs take what is pending, or see to an exit as soon as it can. vmx/apicv.c. */
+void scheduled_inject(struct vcpu *vcpu, struct scheduled_vcpu *v);
+void scheduled_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open);
 enum apicv apicv_find(void);
+
+/* Exits for MSRs and CR8: what is the virtual APIC's, or noted for the switch. They return 0 if it is neither. vmx/access.c. */
+int scheduled_rdmsr(struct vcpu *vcpu, uint32_t msr);
+int scheduled_wrmsr(struct vcpu *vcpu, uint32_t msr);
+int scheduled_cr8(struct vcpu *vcpu);
 
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);

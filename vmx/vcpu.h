@@ -80,7 +80,11 @@ _Noreturn void scheduled_stop(struct vcpu *vcpu);
 void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /* How interrupts reach this vCPU; the idle one gets none. */
-enum apicv { APICV_NONE, APICV_DELIVERY, APICV_POSTED }; /* by software, by the CPU from the virtual-APIC page, and posted by others while it runs */
+enum apicv {
+	APICV_NONE,
+	APICV_DELIVERY,
+	APICV_POSTED
+}; /* by software, by the CPU from the virtual-APIC page, and posted by others while it runs */
 enum apicv vcpu_apicv(const struct vcpu *vcpu);
 
 /* The VMCS's fields for that, unless APICV_NONE; vcpu_init() calls it. */

@@ -23,8 +23,8 @@
 #define US 3000ull /* ticks */
 #define FRAME (1000 * US)
 #define SINGLE_STARTS (EPOCH + 500 * US)
-#define SHIFT 7 /* IA32_VMX_MISC of the model */
-#define ENTRY_TICKS 24 /* vmx/scheduled.c */
+#define SHIFT 7                  /* IA32_VMX_MISC of the model */
+#define ENTRY_TICKS 24           /* vmx/scheduled.c */
 #define EARLY ((1 << SHIFT) - 1) /* so much is the clock of decisions ahead */
 #define MSR_LVT_TIMER 0x832u
 #define TIMER_DEADLINE (2u << 17)
@@ -92,11 +92,15 @@ static inline void check_entry(void)
 			assert_true(v->window_open);
 	}
 	next = scheduled->console_due < next ? scheduled->console_due : next;
-	if (next > seam.tsc + ENTRY_TICKS) { /* it fires in the step before the event: not later, and not so early that it is for nothing */
+	if (next >
+	    seam.tsc +
+	            ENTRY_TICKS) { /* it fires in the step before the event: not later, and not so early that it is for nothing */
 		const uint64_t fires = (((seam.tsc + ENTRY_TICKS) >> SHIFT) << SHIFT) + timer_ticks();
 
-		assert_true(fires <= next || seam.on_instruction); /* if time passes, the timer was set some of it ago */
-		assert_true(next - fires < 1 << SHIFT || seam.on_instruction || timer_ticks() == 0 || scheduled->next_event < next);
+		assert_true(fires <= next ||
+		            seam.on_instruction); /* if time passes, the timer was set some of it ago */
+		assert_true(next - fires < 1 << SHIFT || seam.on_instruction || timer_ticks() == 0 ||
+		            scheduled->next_event < next);
 	} else {
 		assert_int_equal(timer_ticks(), 0);
 	}

@@ -241,7 +241,7 @@ static void test_vcpus_share_it(void **state)
 	seam.in = "ab";
 	out(IER, 3);
 	out(LCR, 3);
-	assert_int_equal(in(LSR) & 1, 1);
+	assert_int_equal(in(LSR)&1, 1);
 	vcpu = seam_start(&seam_models[0], 1);
 	assert_int_equal(vcpu->index, 1);
 	assert_int_equal(in(IER), 3);
