@@ -189,8 +189,8 @@ static int highest_vector(const uint8_t *apic, const uint32_t *vectors)
 static const char *notifications(void)
 {
 	/* endbr64; mov $7, %eax; nop; mov (%rsi, %rax, 4), %edx; and enabled_offset(%rdi, %rax, 4), %edx */
-	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 7, 0, 0, 0, 0x0f, 0x1f, 0x80, 0, 0, 0, 0,
-		                         0x8b, 0x14, 0x86, 0x23, 0x94, 0x87 };
+	static const uint8_t start[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 7,    0,    0,    0,    0x0f, 0x1f,
+		                         0x80, 0,    0,    0,    0,    0x8b, 0x14, 0x86, 0x23, 0x94, 0x87 };
 	uint8_t *highest = dlsym(RTLD_DEFAULT, "_ZNK15bx_local_apic_c20highest_priority_intEPKj");
 
 	posted = (uintptr_t)dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C31VMX_Posted_Interrupt_ProcessingEh");

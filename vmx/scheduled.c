@@ -5,10 +5,8 @@
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
-#include "core/lib.h"
 #include "core/panic.h"
 #include "core/posted.h"
-#include "core/smi.h"
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
@@ -17,14 +15,11 @@
 #include "startup.h"
 #include "trace.h"
 #include "vmx.h"
-#include "xapic.h"
 
 #define mine (&this_cpu->scheduled)
 
 #define DECISIONS 4u    /* in one stay in root mode */
 #define ENTRY_TICKS 24u /* from reading the TSC to the entry at least, where the preemption timer begins to count */
-
-/* ---- interrupts into the guest ---- */
 
 /* The guest has become able to run: a blocked vCPU that has an interrupt or NMI to take. */
 static void wake(uint16_t slot)
@@ -70,8 +65,6 @@ static inline void take_vectors(struct scheduled_vcpu *v)
 	if (posted_waiting(this_cpu->index, v->slot))
 		take_waiting(v);
 }
-
-/* ---- the switch ---- */
 
 /* From now on who posts for the vCPU marks its slot; what came just before is looked for here. */
 static inline void stop_notifications(struct scheduled_vcpu *v)
@@ -340,8 +333,6 @@ _Noreturn static void enter(void)
 	vmx_resume(vcpu);
 }
 
-/* ---- exits ---- */
-
 /* Has it an interrupt that it could take? */
 static int interrupt_waits(const struct vcpu *vcpu, const struct lapic *l)
 {
@@ -372,9 +363,9 @@ static void halt_vcpu(struct vcpu *vcpu)
 	mine->resched = 1;
 }
 
+/* The vector was acknowledged with the exit; kicks only wake this CPU up, what for stands in posted words. */
 static void exit_external_interrupt(void)
 {
-	/* The vector was acknowledged with the exit; kicks only wake this CPU up, what for stands in posted words. */
 	const uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
 
 	if (CONFIG_INTERRUPTS && info & INTERRUPTION_VALID)
@@ -505,72 +496,4 @@ void scheduled_nmi(void)
 	mine->nmi = 1;
 	mine->attention = 1;
 	mine->changed = 1;
-}
-
-/* ---- start ---- */
-
-static int load_both(const struct vcpu *vcpu)
-{
-	const uint16_t companion = vcpu->partition->companion;
-
-	return partition_load(vcpu->partition_index) && !(CONFIG_COMPANIONS && companion && !partition_load(companion));
-}
-
-void scheduled_run(uint64_t epoch)
-{
-	const struct config_cpu *cpu = &config.cpus[this_cpu->index];
-
-	mine->timer_shift = (uint32_t)(rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
-	mine->early = (1u << mine->timer_shift) - 1;
-	mine->console_due = SCHED_NEVER;
-	mine->resched = 1;
-	mine->changed = 1;
-	mine->loaded = &mine->vcpu[0];
-	wrmsr(MSR_X2APIC_SVR, 0x1ff);
-	flush_init();
-	smi_init();
-	trace_init(epoch);
-	mine->apicv = apicv_find();
-	for (uint16_t i = 0; i < cpu->slot_count; i++) {
-		struct vcpu *vcpu = &this_cpu->vcpu[i];
-
-		mine->vcpu[i].slot = i;
-		posted_close(this_cpu->index, i);
-		/* Registers in memory, and EOIs of levels: by the core itself. */
-		mine->vcpu[i].lapic.hardware = mine->apicv != APICV_NONE &&
-		                               !config.partitions[cpu->slots[i].partition].mmio_count;
-		vcpu_init(vcpu, cpu->slots[i].partition, cpu->slots[i].vcpu);
-		mine->xcr0_all |= vcpu->xcr0_allowed | 1;
-		mine->vcpu[i].lapic.x2apic = !vcpu->partition->xapic;
-		lapic_reset(&mine->vcpu[i].lapic, vcpu->partition->vcpus[vcpu->index].apic_id,
-		            (uint32_t)(tsc_khz / 1000));
-		if (CONFIG_XAPIC)
-			xapic_note_logical(vcpu);
-		if (CONFIG_IOAPICS)
-			mine->vcpu[i].lapic.level = pins_level(vcpu);
-		switch_state_init(&mine->vcpu[i]);
-		if (vcpu->index)
-			startup_wait(vcpu);
-		if (CONFIG_COMPANIONS && vcpu->partition->companion)
-			companion_init(vcpu);
-		if (cpu->slots[i].vcpu == 0 && !load_both(vcpu)) {
-			print("%s: not started: its payload is not the one it was configured with\n",
-			      vcpu->partition->name);
-			vcpu->state = VCPU_STOPPED;
-		}
-	}
-	timeplan_init(epoch);
-	for (uint16_t i = 0; i < cpu->slot_count; i++)
-		if (this_cpu->vcpu[i].state == VCPU_STOPPED)
-			sched_block(&mine->sched, i, SCHED_NEVER);
-	switch_state_first();
-	xsetbv0(mine->xcr0_all);
-	ASSERT(cpuid(0xd, 0).r[1] <= sizeof mine->vcpu[0].fpu);
-	xsetbv0(1);
-	vcpu_init_idle(&mine->idle, ept_pointer_empty);
-	this_cpu->running = &mine->idle;
-	timeplan_ready();
-	prepare_entry();
-	trace_entry(TRACE_NO_EXIT, 0);
-	enter();
 }
