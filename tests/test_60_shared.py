@@ -33,10 +33,10 @@ def test_linux_loop_and_spinner_on_one_cpu(machine, linux_kernel):
 
 
 @pytest.mark.time_limit(300)
-@pytest.mark.parametrize("name,cpus", [("smp2", 2), ("smp2on1", 1)])
+@pytest.mark.parametrize("name,cpus", [("smp2", 2), ("smp2on1", 1), ("smp2on2", 2)])
 def test_linux_with_two_vcpus(machine, linux_kernel, name, cpus):
-    """INIT and SIPI inside the partition, and work for both vCPUs: on two dedicated CPUs, and on one shared with a loop."""
-    m = image.boot(machine, name, cpus=cpus)
+    """INIT and SIPI inside the partition, and work for both vCPUs: on two dedicated CPUs, on one shared with a loop, on two shared ones."""
+    m = image.boot(machine, name, cpus=cpus, quantum=16 if name == "smp2on2" else 4)
     m.wait_for(r"^\[linux\] linux: init reached", timeout=240, on="e9")
     m.wait_for(r"^\[linux\] linux: cpus 2", timeout=60, on="e9")
     smp.check_load(m, 2, timeout=120)

@@ -2,6 +2,7 @@
 /* The exit dispatcher: a table of handlers by basic exit reason. What is not in it is the guest's error. */
 #include "exit.h"
 
+#include "capability.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -15,8 +16,23 @@
 _Static_assert(__builtin_offsetof(struct vcpu, start) == 128 && __builtin_offsetof(struct vcpu, worst) == 132,
                "vmx/exit.asm");
 
+/*
+ * While it is armed, the preemption timer goes on at an entry from where it was at the exit (SDM Vol. 3C, 25.7.1), so that it also fires in a guest that
+ * exits all the time. Not for the master of a companion: its timer is set at each entry.
+ */
+static void keep_preemption_timer(const struct vcpu *vcpu, int on)
+{
+	const uint32_t save = EXIT_SAVE_PREEMPTION_TIMER &
+	                      vmx_adjust(MSR_IA32_VMX_TRUE_EXIT_CTLS, EXIT_SAVE_PREEMPTION_TIMER);
+	const uint64_t controls = vmread(VMCS_CTRL_EXIT) & ~(uint64_t)EXIT_SAVE_PREEMPTION_TIMER;
+
+	if (!CONFIG_COMPANIONS || !vcpu->companion)
+		vmwrite(VMCS_CTRL_EXIT, on ? controls | save : controls);
+}
+
 static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
 {
+	keep_preemption_timer(vcpu, 1);
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
 	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, ticks);
 	vcpu->preemption_armed = 1;
@@ -34,6 +50,7 @@ void console_follow_up(struct vcpu *vcpu)
 static void exit_preemption_timer(struct vcpu *vcpu)
 {
 	vcpu->preemption_armed = 0;
+	keep_preemption_timer(vcpu, 0);
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
 	attention();
 	startup_take(vcpu);

@@ -51,6 +51,7 @@ static const uint32_t may_change[] = {
 	VMCS_CTRL_CR0_SHADOW,
 	VMCS_CTRL_CR4_SHADOW,
 	VMCS_CTRL_PIN,
+	VMCS_CTRL_EXIT, /* with the timer: whether it goes on */
 	VMCS_CTRL_PROC,
 };
 
@@ -66,6 +67,9 @@ static void check_vmcs(const struct vcpu *vcpu)
 	fuzz_require(!seam.vmcs.misuse, "VMWRITEs are right");
 	fuzz_require(!((seam_get(VMCS_CTRL_PIN) ^ before.value[slot(VMCS_CTRL_PIN)]) & ~(uint64_t)PIN_PREEMPTION_TIMER),
 	             "pin-based controls stay but for the preemption timer");
+	fuzz_require(!((seam_get(VMCS_CTRL_EXIT) ^ before.value[slot(VMCS_CTRL_EXIT)]) &
+	               ~(uint64_t)EXIT_SAVE_PREEMPTION_TIMER),
+	             "exit controls stay but for the preemption timer");
 	fuzz_require(
 		!((seam_get(VMCS_CTRL_PROC) ^ before.value[slot(VMCS_CTRL_PROC)]) & ~(uint64_t)PROC_NMI_WINDOW_EXITING),
 		"processor-based controls stay but for the NMI window");

@@ -225,12 +225,14 @@ static void test_output_is_followed_up(void **state)
 	out(DATA, 'a');
 	assert_true(seam_get(VMCS_CTRL_PIN) & PIN_PREEMPTION_TIMER);
 	assert_int_equal(seam_get(VMCS_GUEST_PREEMPTION_TIMER), 2250000 >> (seam.model.caps.misc & 31));
+	assert_true(seam_get(VMCS_CTRL_EXIT) & EXIT_SAVE_PREEMPTION_TIMER); /* other exits do not put it off */
 	seam.pump_left = 1;
 	assert_int_equal(seam_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0), END_RETURNED);
 	assert_true(seam_get(VMCS_CTRL_PIN) & PIN_PREEMPTION_TIMER);
 	seam.pump_left = 0;
 	assert_int_equal(seam_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0), END_RETURNED);
 	assert_false(seam_get(VMCS_CTRL_PIN) & PIN_PREEMPTION_TIMER);
+	assert_false(seam_get(VMCS_CTRL_EXIT) & EXIT_SAVE_PREEMPTION_TIMER); /* not without it (27.2.1.2) */
 	assert_int_equal(seam_get(VMCS_GUEST_RIP), 0x1000);
 }
 
