@@ -25,7 +25,7 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_raw(const char *format, va_list arguments);
 
 /* What this CPU has noted and not put out yet. In struct cpu. */
-#define NOTED_MESSAGES 8u
+#define NOTED_MESSAGES 32u /* the first few of each class of errors, from several partitions */
 struct noted {
 	struct message message[NOTED_MESSAGES];
 	uint32_t head, tail; /* free-running */
