@@ -113,6 +113,9 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/access vmx/apicv vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
 	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall core/sha256 \
 	core/posted
+ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
+CORE_HOT += vmx/apic # interrupts between vCPUs; on dedicated CPUs they are not hot
+endif
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)

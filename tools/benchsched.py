@@ -38,7 +38,7 @@ def find(text, regex):
 
 def medians(text, guest=r"\w+"):
     """The FIGURE lines of a guest: name to (minimum, median)."""
-    found = re.findall(rf"^\[{guest}\] FIGURE (\w+) min=(\d+) med=(\d+)", text, re.MULTILINE)
+    found = re.findall(rf"^\[{guest}\] FIGURE (\w+) min=(\d+) (?:med|mean)=(\d+)", text, re.MULTILINE)
     return {name: (int(low), int(median)) for name, low, median in found}
 
 
@@ -57,6 +57,7 @@ def figures(f, text):
     for name in sorted(two):
         f.add(f"sched.cost.{name}.with_2", two[name][0], "ticks")
         f.add(f"sched.cost.{name}.with_32", many[name][0], "ticks", two[name][0] * 105 // 100)
-    for name, (low, _) in sorted(medians(text["companion"]).items()):
-        f.add(f"companion.{name}", low, "ticks", COMPANION_LIMIT if name.startswith("in") else None)
+    for guest in ("alone", "shared"):
+        for name, (low, _) in sorted(medians(text["companion"], guest).items()):
+            f.add(f"companion.{guest}.{name}", low, "ticks", COMPANION_LIMIT if name.startswith("in") else None)
     f.add("sched.w", int(find(text["sched_w"], r"\[core\] hostile: .*longest stay in root mode (\d+)")[1]), "ticks", W_LIMIT)

@@ -78,8 +78,8 @@ int scheduled_wrmsr(struct vcpu *vcpu, uint32_t msr)
 		return 1;
 	} else if (msr == MSR_X2APIC_ICR) {
 		mine->changed = 1;
+		apic_write_icr(vcpu, (uint64_t)high << 32 | low); /* first: somebody waits for it */
 		lapic_note_icr(&v->lapic, low, high);
-		apic_write_icr(vcpu, (uint64_t)high << 32 | low);
 		return 1;
 	} else {
 		const enum lapic_effect effect = high ? LAPIC_FAULT :
