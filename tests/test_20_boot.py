@@ -129,7 +129,8 @@ ALL_RIGHTS = ".rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC"
 
 @pytest.mark.time_limit(150)
 @pytest.mark.parametrize("old,new,text", [
-    (ALL_RIGHTS, ".rights = RIGHT_WRITE", "a map's rights lack read, write and execute a shared memory"),
+    (ALL_RIGHTS, ".rights = RIGHT_WRITE",
+     "a map's rights lack read, write and execute a shared memory, or do more than read one that the core writes"),
     (".gpa = 0x10000}", ".gpa = 0xff000}",
      "a payload segment lies outside the payload or outside the partition's memory"),
     (".version = CONFIG_VERSION", ".version = CONFIG_VERSION + 1",
