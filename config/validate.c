@@ -25,16 +25,6 @@
 #define MSR_RANGE_MAX 0x2000u /* numbers in an entry: the core walks over them; a bitmap has as many */
 #define GDT_LIMIT_MIN 31u     /* null, unused, 10h code, 18h data */
 
-static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition, unsigned index,
-                                 unsigned other)
-{
-	fault->rule = rule;
-	fault->partition = (uint16_t)partition;
-	fault->index = (uint16_t)index;
-	fault->other = (uint16_t)other;
-	return rule;
-}
-
 /* [a, a + a_size) and [b, b + b_size) share a byte. Neither range wraps. */
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
@@ -91,14 +81,14 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 	if (c->cpu_count == 0 || c->cpu_count > CONFIG_CPUS || c->memory_count == 0 ||
 	    c->memory_count > CONFIG_MEMORIES || c->partition_count == 0 || c->partition_count > CONFIG_PARTITIONS ||
 	    c->schedule_count > CONFIG_SCHEDULES)
-		return fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		const struct config_partition *p = &c->partitions[i];
 		bool companion = CONFIG_COMPANIONS && (p->flags & PARTITION_COMPANION) != 0;
 		if ((p->vcpu_count == 0) != companion || p->vcpu_count > CONFIG_MAX_CPUS || p->map_count == 0 ||
 		    p->map_count > CONFIG_MAPS_MAX || p->segment_count == 0 || p->segment_count > CONFIG_MAX_SEGMENTS ||
 		    p->cpuid_count == 0 || p->cpuid_count > CONFIG_CPUID_MAX || (p->msr_count == 0) != companion)
-			return fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
+			return config_fault_at(fault, RULE_COUNT, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -116,12 +106,12 @@ static inline enum config_rule check_companions(const struct config *c, struct c
 		for (unsigned j = 0; j < c->partition_count; j++)
 			masters += c->partitions[j].companion == i && i != 0;
 		if (masters != companion)
-			return fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
+			return config_fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
 		if (companion ? p->flags != (PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS) || p->port_count != 0 ||
 		                        p->companion != 0 || (p->hypercalls & ~calls) != 0 || p->answer_limit_us == 0 ||
 		                        p->answer_limit_us > CONFIG_ANSWER_LIMIT_MAX_US :
 		                p->companion >= c->partition_count || (p->companion != 0 && p->vcpu_count != 1))
-			return fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
+			return config_fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -129,28 +119,28 @@ static inline enum config_rule check_companions(const struct config *c, struct c
 static enum config_rule check_names(const struct config *c, struct config_fault *fault)
 {
 	if (!name_valid(c->name))
-		return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		if (!name_valid(c->partitions[i].name))
-			return fault_at(fault, RULE_NAME, i, CONFIG_NONE, CONFIG_NONE);
+			return config_fault_at(fault, RULE_NAME, i, CONFIG_NONE, CONFIG_NONE);
 		for (unsigned j = 0; j < i; j++)
 			if (name_equal(c->partitions[i].name, c->partitions[j].name))
-				return fault_at(fault, RULE_NAME, i, CONFIG_NONE, j);
+				return config_fault_at(fault, RULE_NAME, i, CONFIG_NONE, j);
 	}
 	for (unsigned i = 0; i < c->memory_count; i++) {
 		if (!name_valid(c->memories[i].name))
-			return fault_at(fault, RULE_NAME, CONFIG_NONE, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_NAME, CONFIG_NONE, i, CONFIG_NONE);
 		for (unsigned j = 0; j < i; j++)
 			if (name_equal(c->memories[i].name, c->memories[j].name))
-				return fault_at(fault, RULE_NAME, CONFIG_NONE, i, j);
+				return config_fault_at(fault, RULE_NAME, CONFIG_NONE, i, j);
 	}
 	for (unsigned i = 0; i < c->schedule_count; i++) {
 		fault->schedule = (uint16_t)i;
 		if (!name_valid(c->schedules[i].name))
-			return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+			return config_fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 		for (unsigned j = 0; j < i; j++)
 			if (name_equal(c->schedules[i].name, c->schedules[j].name))
-				return fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, j);
+				return config_fault_at(fault, RULE_NAME, CONFIG_NONE, CONFIG_NONE, j);
 	}
 	fault->schedule = CONFIG_NONE;
 	return RULE_OK;
@@ -169,13 +159,13 @@ static enum config_rule check_core_memory(const struct config *c, unsigned index
 	uint64_t part = m->size / c->cpu_count;
 
 	if (m->size % c->cpu_count != 0 || !page_multiple(part))
-		return fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, index, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, index, CONFIG_NONE);
 	if (!page_multiple(m->core_at) || !within(m->core_at, part, CORE_MEMORY_SIZE))
-		return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, CONFIG_NONE);
 	for (unsigned j = 0; j < index; j++) {
 		const struct config_memory *n = &c->memories[j];
 		if (core_writes(n) && overlap(m->core_at, part, n->core_at, n->size / c->cpu_count))
-			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, j);
+			return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, j);
 	}
 	return RULE_OK;
 }
@@ -186,14 +176,14 @@ static enum config_rule check_memories(const struct config *c, struct config_fau
 		const struct config_memory *m = &c->memories[i];
 		bool fixed = m->hpa != CONFIG_HPA_ANY;
 		if (m->size == 0 || !page_multiple(m->size) || m->size > ADDRESS_LIMIT)
-			return fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, i, CONFIG_NONE);
 		if (m->align < PAGE_SIZE || (m->align & (m->align - 1)) != 0 || m->align > ADDRESS_LIMIT ||
 		    (fixed && (m->hpa % m->align != 0 || !within(m->hpa, m->size, ADDRESS_LIMIT))))
-			return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, CONFIG_NONE);
 		for (unsigned j = 0; fixed && j < i; j++) {
 			const struct config_memory *n = &c->memories[j];
 			if (n->hpa != CONFIG_HPA_ANY && overlap(m->hpa, m->size, n->hpa, n->size))
-				return fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
+				return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
 		}
 		if (core_writes(m) && check_core_memory(c, i, fault) != RULE_OK)
 			return fault->rule;
@@ -209,24 +199,24 @@ static enum config_rule check_map(const struct config *c, unsigned partition, un
 	const struct config_memory *memory;
 
 	if (m->memory >= c->memory_count)
-		return fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
 	memory = &c->memories[m->memory];
 	if (m->size == 0 || !page_multiple(m->size | m->gpa | m->offset) || !within(m->offset, m->size, memory->size) ||
 	    !within(m->gpa, m->size, ADDRESS_LIMIT))
-		return fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MAP_RANGE, partition, index, CONFIG_NONE);
 	if (memory->owner != CONFIG_SHARED && memory->owner != partition && !core_writes(memory))
-		return fault_at(fault, RULE_MEMORY_OWNER, partition, index, m->memory);
+		return config_fault_at(fault, RULE_MEMORY_OWNER, partition, index, m->memory);
 	if ((m->rights & RIGHT_READ) == 0 || (m->rights & ~(RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC)) != 0 ||
 	    (memory->owner == CONFIG_SHARED && (m->rights & RIGHT_WRITE) != 0 && (m->rights & RIGHT_EXEC) != 0) ||
 	    (core_writes(memory) && m->rights != RIGHT_READ))
-		return fault_at(fault, RULE_MAP_RIGHTS, partition, index, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MAP_RIGHTS, partition, index, CONFIG_NONE);
 	for (unsigned j = 0; j < index; j++) {
 		const struct config_map *n = &p->maps[j];
 		if (overlap(m->gpa, m->size, n->gpa, n->size))
-			return fault_at(fault, RULE_MAP_OVERLAP, partition, index, j);
+			return config_fault_at(fault, RULE_MAP_OVERLAP, partition, index, j);
 		if (m->memory == n->memory && memory->owner == partition &&
 		    overlap(m->offset, m->size, n->offset, n->size))
-			return fault_at(fault, RULE_MAP_ALIAS, partition, index, j);
+			return config_fault_at(fault, RULE_MAP_ALIAS, partition, index, j);
 	}
 	return RULE_OK;
 }
@@ -250,7 +240,7 @@ static enum config_rule check_maps(const struct config *c, struct config_fault *
 		uint16_t owner = c->memories[i].owner;
 		if ((owner != CONFIG_SHARED && owner >= c->partition_count && !core_writes(&c->memories[i])) ||
 		    !memory_is_mapped(c, i))
-			return fault_at(fault, RULE_MEMORY_OWNER, CONFIG_NONE, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MEMORY_OWNER, CONFIG_NONE, i, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -263,13 +253,13 @@ static enum config_rule check_start(const struct config_partition *p, unsigned p
 		const struct config_segment *s = &p->segments[i];
 		if (!s->size || !within(s->offset, s->size, p->payload.size) ||
 		    !mapped(p, s->gpa, s->size, RIGHT_WRITE))
-			return fault_at(fault, RULE_SEGMENT, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_SEGMENT, partition, i, CONFIG_NONE);
 	}
 	/* RSP 0: the guest sets its own. The CPU sets accessed bits in the tables and in the descriptors. */
 	if (!mapped(p, e->rip, 1, RIGHT_EXEC) || (e->rsp != 0 && !mapped(p, e->rsp - 1, 1, RIGHT_WRITE)) ||
 	    !page_multiple(e->cr3) || !mapped(p, e->cr3, PAGE_SIZE, RIGHT_WRITE) || e->gdt_limit < GDT_LIMIT_MIN ||
 	    !mapped(p, e->gdt_base, e->gdt_limit + 1ull, RIGHT_WRITE))
-		return fault_at(fault, RULE_ENTRY, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_ENTRY, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -281,10 +271,10 @@ static enum config_rule check_cpuid_range(const struct config_partition *p, unsi
 	for (unsigned i = 0; i < count; i++) {
 		const struct config_cpuid_index *x = &index[i];
 		if ((unsigned)x->first + x->count > p->cpuid_count || x->any_subleaf > (x->count == 1))
-			return fault_at(fault, RULE_CPUID, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_CPUID, partition, i, CONFIG_NONE);
 		for (unsigned j = 0; j < x->count; j++)
 			if (p->cpuid[x->first + j].leaf != leaf + i || p->cpuid[x->first + j].subleaf != j)
-				return fault_at(fault, RULE_CPUID, partition, x->first + j, CONFIG_NONE);
+				return config_fault_at(fault, RULE_CPUID, partition, x->first + j, CONFIG_NONE);
 		*seen += x->count;
 	}
 	return RULE_OK;
@@ -311,13 +301,13 @@ static enum config_rule check_cpuid(const struct config_partition *p, unsigned p
 	    check_cpuid_range(p, partition, p->own, CONFIG_CPUID_OWN, BH_CPUID_LEAF, &seen, fault) != RULE_OK)
 		return fault->rule;
 	if (seen != p->cpuid_count) /* an entry no index leads to, or one that two lead to */
-		return fault_at(fault, RULE_CPUID, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_CPUID, partition, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < p->cpuid_count; i++)
 		for (size_t j = 0; j < sizeof hidden / sizeof hidden[0]; j++) {
 			const struct config_cpuid *e = &p->cpuid[i];
 			if (e->leaf == hidden[j].leaf && e->subleaf == hidden[j].subleaf &&
 			    ((e->mask[hidden[j].reg] | e->set[hidden[j].reg]) >> hidden[j].bit & 1) != 0)
-				return fault_at(fault, RULE_CPUID_HIDDEN, partition, i, CONFIG_NONE);
+				return config_fault_at(fault, RULE_CPUID_HIDDEN, partition, i, CONFIG_NONE);
 		}
 	return RULE_OK;
 }
@@ -400,24 +390,24 @@ static enum config_rule check_msrs(const struct config_partition *p, unsigned pa
 		bool both = m->read != MSR_DENY && m->write != MSR_DENY;
 		if (m->first > m->last || m->last - m->first >= MSR_RANGE_MAX ||
 		    (i > 0 && m->first <= p->msrs[i - 1].last))
-			return fault_at(fault, RULE_MSR, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
+			return config_fault_at(fault, RULE_MSR, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
 		if (m->read >= MSR_KIND_COUNT || m->write >= MSR_KIND_COUNT ||
 		    (both && (m->read >= MSR_SHADOW || m->write >= MSR_SHADOW) && m->read != m->write) ||
 		    !kind_has_place(m->read, m->first, m->last) || !kind_has_place(m->write, m->first, m->last))
-			return fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
 		if (m->read == MSR_SHADOW || m->write == MSR_SHADOW) { /* slots are given out in order, none twice */
 			if (m->shadow < next_shadow || m->shadow >= CONFIG_MSR_SHADOWS ||
 			    m->last - m->first >= (uint32_t)CONFIG_MSR_SHADOWS - m->shadow)
-				return fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
+				return config_fault_at(fault, RULE_MSR, partition, i, CONFIG_NONE);
 			next_shadow = m->shadow + (m->last - m->first) + 1;
 		}
 		if ((m->read == MSR_PASS || m->write == MSR_PASS) && !in_bitmaps(m->first, m->last))
-			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
 		if (m->read == MSR_PASS &&
 		    touches(msr_no_read, sizeof msr_no_read / sizeof msr_no_read[0], m->first, m->last))
-			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
 		if (m->write == MSR_PASS && !all_writable(m->first, m->last))
-			return fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MSR_HOST, partition, i, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -447,11 +437,11 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 		    (port->kind == PORT_UART && port->last - port->first != 7) ||
 		    ((port->kind == PORT_SLEEP || port->kind == PORT_RESET) && port->first != port->last) ||
 		    (i > 0 && port->first <= p->ports[i - 1].last))
-			return fault_at(fault, RULE_PORT, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
+			return config_fault_at(fault, RULE_PORT, partition, i, i > 0 ? i - 1 : CONFIG_NONE);
 		if (port->kind == PORT_COMPANION && p->companion == 0)
-			return fault_at(fault, RULE_COMPANION, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_COMPANION, partition, i, CONFIG_NONE);
 		if (port->kind == PORT_PASS && host_port(c, port->first, port->last))
-			return fault_at(fault, RULE_PORT_HOST, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_PORT_HOST, partition, i, CONFIG_NONE);
 	}
 	return RULE_OK;
 }
@@ -478,9 +468,9 @@ static enum config_rule check_policy(const struct config *c, const struct config
 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		if (p->action[i] >= ACTION_COUNT || (allowed[i] & ALLOW(p->action[i])) == 0)
-			return fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_ACTION, partition, i, CONFIG_NONE);
 	if ((p->hypercalls & ~calls) != 0 || (p->flags & ~(PARTITION_CPL3_HYPERCALLS | PARTITION_COMPANION)) != 0)
-		return fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_HYPERCALL, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -498,14 +488,14 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 
 	*fault = nowhere;
 	if (c->magic != CONFIG_MAGIC || c->version != CONFIG_VERSION)
-		return fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MAGIC, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	if (check_counts(c, fault) != RULE_OK || (CONFIG_COMPANIONS && check_companions(c, fault) != RULE_OK) ||
 	    check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
 	    check_maps(c, fault) != RULE_OK || config_validate_time(c, fault) != RULE_OK ||
 	    (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK))
 		return fault->rule;
 	if (!console_valid(c))
-		return fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		const struct config_partition *p = &c->partitions[i];
 		if (check_start(p, i, fault) != RULE_OK || check_cpuid(p, i, fault) != RULE_OK ||
@@ -513,7 +503,7 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		    check_policy(c, p, i, fault) != RULE_OK)
 			return fault->rule;
 	}
-	return fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+	return config_fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
 
 const char *config_rule_text(enum config_rule rule)

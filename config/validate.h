@@ -91,4 +91,15 @@ enum config_rule config_validate_io(const struct config *c, struct config_fault 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);
 
+/* For the validator itself: note the place of a broken rule, and give the rule back. An index that says nothing: CONFIG_NONE. */
+static inline enum config_rule config_fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition,
+                                               unsigned index, unsigned other)
+{
+	fault->rule = rule;
+	fault->partition = (uint16_t)partition;
+	fault->index = (uint16_t)index;
+	fault->other = (uint16_t)other;
+	return rule;
+}
+
 #endif

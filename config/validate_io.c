@@ -4,16 +4,6 @@
 
 #include <stdbool.h>
 
-static enum config_rule fault_at(struct config_fault *fault, enum config_rule rule, unsigned partition, unsigned index,
-                                 unsigned other)
-{
-	fault->rule = rule;
-	fault->partition = (uint16_t)partition;
-	fault->index = (uint16_t)index;
-	fault->other = (uint16_t)other;
-	return rule;
-}
-
 static bool overlaps_memory(const struct config_partition *p, const struct config_mmio *m)
 {
 	for (unsigned i = 0; i < p->map_count; i++)
@@ -46,16 +36,16 @@ static bool has_none(const struct config_partition *p, unsigned kind)
 static enum config_rule check_ranges(const struct config_partition *p, unsigned partition, struct config_fault *fault)
 {
 	if (p->mmio_count > CONFIG_MAX_MMIO)
-		return fault_at(fault, RULE_COUNT, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_COUNT, partition, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < p->mmio_count; i++) {
 		const struct config_mmio *m = &p->mmio[i];
 		if (m->size == 0 || (m->size | m->gpa) % PAGE_SIZE != 0 || m->gpa >> 46 != 0 || m->size >> 46 != 0 ||
 		    m->kind >= MMIO_KIND_COUNT || overlaps_memory(p, m) || (i > 0 && m->gpa < m[-1].gpa + m[-1].size))
-			return fault_at(fault, RULE_MMIO, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_MMIO, partition, i, CONFIG_NONE);
 	}
 	if (!(p->xapic ? has_page(p, MMIO_LAPIC, MMIO_LAPIC_BASE) : has_none(p, MMIO_LAPIC)) ||
 	    !(p->ioapic != 0 ? has_page(p, MMIO_IOAPIC, MMIO_IOAPIC_BASE) : has_none(p, MMIO_IOAPIC)) || p->xapic > 1)
-		return fault_at(fault, RULE_MMIO, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_MMIO, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -67,9 +57,9 @@ static enum config_rule check_apics(const struct config *c, unsigned partition, 
 
 	for (unsigned i = 0; (p->xapic || p->ioapic != 0) && i < p->vcpu_count; i++)
 		if (!c->cpus[p->vcpus[i].cpu].scheduled)
-			return fault_at(fault, RULE_APIC, partition, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_APIC, partition, i, CONFIG_NONE);
 	if (p->ioapic != 0 && p->ioapic != ++*ioapics)
-		return fault_at(fault, RULE_APIC, partition, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_APIC, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -87,19 +77,19 @@ static bool on_one_cpu(const struct config *c, const struct config_interrupt *a,
 static enum config_rule check_interrupts(const struct config *c, struct config_fault *fault)
 {
 	if (c->interrupt_count > CONFIG_MAX_INTERRUPTS)
-		return fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
+		return config_fault_at(fault, RULE_COUNT, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 	for (unsigned i = 0; i < c->interrupt_count; i++) {
 		const struct config_interrupt *a = &c->interrupts[i];
 		if (a->partition >= c->partition_count || c->partitions[a->partition].ioapic == 0 ||
 		    a->irq > CONFIG_MAX_IRQ || a->pin >= IOAPIC_PINS || a->level > 1 || a->active_low > 1)
-			return fault_at(fault, RULE_INTERRUPT, CONFIG_NONE, i, CONFIG_NONE);
+			return config_fault_at(fault, RULE_INTERRUPT, CONFIG_NONE, i, CONFIG_NONE);
 		for (unsigned j = 0; j < i; j++) {
 			const struct config_interrupt *b = &c->interrupts[j];
 			if (a->irq == b->irq || (a->partition == b->partition && a->pin == b->pin))
-				return fault_at(fault, RULE_INTERRUPT, CONFIG_NONE, i, j);
+				return config_fault_at(fault, RULE_INTERRUPT, CONFIG_NONE, i, j);
 		}
 		if (!on_one_cpu(c, a, &c->interrupts[0]))
-			return fault_at(fault, RULE_INTERRUPT_CPU, CONFIG_NONE, i, 0);
+			return config_fault_at(fault, RULE_INTERRUPT_CPU, CONFIG_NONE, i, 0);
 	}
 	return RULE_OK;
 }

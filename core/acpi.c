@@ -201,33 +201,50 @@ static const uint8_t *madt(struct acpi *a, struct acpi_table *t)
 	return p;
 }
 
+/* The entry at `*at`, which goes on to the next; 0 at the end, and before it where one is cut short: that is a fault. */
+static const uint8_t *madt_entry(struct acpi *a, const struct acpi_table *t, const uint8_t *table, uint32_t *at)
+{
+	static const uint8_t least[] = {
+		[MADT_LOCAL_APIC] = 8, [MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10, [MADT_LOCAL_X2APIC] = 16
+	};
+	const uint8_t *e = table + *at;
+	const uint32_t left = t->length - *at, length = left < 2 ? 0 : e[1];
+
+	if (!left)
+		return 0;
+	if (length < 2 || length > left || (e[0] < sizeof least && length < least[e[0]])) {
+		fail(a, ACPI_LENGTH, "APIC", t->phys, *at);
+		return 0;
+	}
+	*at += length;
+	return e;
+}
+
 enum acpi_result acpi_cpus(struct acpi *a, struct acpi_cpus *cpus)
 {
 	struct acpi_table t;
+	uint32_t at = MADT_FIRST;
 	cpus->count = cpus->total = 0;
 	const uint8_t *p = madt(a, &t);
 	if (!p)
 		return a->fault.result;
 
-	for (uint32_t at = MADT_FIRST, length; at < t.length; at += length) {
-		const uint8_t *e = p + at;
-		uint32_t left = t.length - at;
-		length = left < 2 ? 0 : e[1];
-		if (length < 2 || length > left || (e[0] == MADT_LOCAL_APIC && length < 8) ||
-		    (e[0] == MADT_LOCAL_X2APIC && length < 16))
-			return fail(a, ACPI_LENGTH, "APIC", t.phys, at);
+	for (const uint8_t *e; (e = madt_entry(a, &t, p, &at));) {
 		/* The IDs of all ones are broadcasts, and stand in entries that are not in use. */
 		if (e[0] == MADT_LOCAL_APIC && (e[4] & MADT_ENABLED) && e[3] != 0xff)
 			add_cpu(cpus, e[3]);
 		else if (e[0] == MADT_LOCAL_X2APIC && (e[8] & MADT_ENABLED) && number32(e + 4) != UINT32_MAX)
 			add_cpu(cpus, number32(e + 4));
 	}
+	if (at < t.length)
+		return a->fault.result;
 	return cpus->count ? ACPI_OK : fail(a, ACPI_MISSING, "APIC", t.phys, MADT_FIRST);
 }
 
 enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interrupts)
 {
 	struct acpi_table t;
+	uint32_t at = MADT_FIRST;
 	interrupts->count = 0;
 	for (uint32_t i = 0; i < ACPI_ISA_IRQS; i++) {
 		interrupts->isa[i].gsi = i;
@@ -237,13 +254,7 @@ enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interru
 	if (!p)
 		return a->fault.result;
 
-	for (uint32_t at = MADT_FIRST, length; at < t.length; at += length) {
-		const uint8_t *e = p + at;
-		uint32_t left = t.length - at;
-		length = left < 2 ? 0 : e[1];
-		if (length < 2 || length > left || (e[0] == MADT_IOAPIC && length < 12) ||
-		    (e[0] == MADT_OVERRIDE && length < 10))
-			return fail(a, ACPI_LENGTH, "APIC", t.phys, at);
+	for (const uint8_t *e; (e = madt_entry(a, &t, p, &at));) {
 		if (e[0] == MADT_IOAPIC && interrupts->count < ACPI_MAX_IOAPICS) {
 			interrupts->ioapic[interrupts->count].address = number32(e + 4);
 			interrupts->ioapic[interrupts->count++].gsi = number32(e + 8);
@@ -252,6 +263,8 @@ enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interru
 			interrupts->isa[e[3]].flags = (uint16_t)number(e + 8, 2);
 		}
 	}
+	if (at < t.length)
+		return a->fault.result;
 	return interrupts->count ? ACPI_OK : fail(a, ACPI_MISSING, "APIC", t.phys, MADT_FIRST);
 }
 

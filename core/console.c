@@ -10,7 +10,8 @@
 enum { UART_DATA, UART_IER, UART_FCR, UART_LCR, UART_MCR, UART_LSR };
 #define LSR_DATA_READY 0x01
 #define LSR_TRANSMITTER_HOLDING_EMPTY 0x20
-#define UART_BURST 8u     /* bytes to it, and from it, in one go: at most its FIFO of 16 */
+#define UART_FIFO 16u     /* bytes from it in one go: all that it holds */
+#define UART_BURST 8u     /* bytes to it in one go */
 #define MESSAGE_STEP 12u  /* characters of a noted message in one go */
 #define RAW_POLLS 100000u /* bound of a wait for the transmitter */
 #define FLUSH_POLLS 4000000u
@@ -154,7 +155,7 @@ int console_pump(void)
 
 	if (put_noted() || __atomic_exchange_n(&pump_busy, 1, __ATOMIC_ACQUIRE))
 		return 1;
-	for (uint32_t i = 0; config.uart_port && i < UART_BURST && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
+	for (uint32_t i = 0; config.uart_port && i < UART_FIFO && inb(config.uart_port + UART_LSR) & LSR_DATA_READY;
 	     i++)
 		mux_input(&mux, inb(config.uart_port + UART_DATA));
 	if (transmitter_ready()) {

@@ -93,6 +93,11 @@ static void program(uint32_t index)
 
 void machine_ioapic_init(void)
 {
+	for (uint32_t i = 0; i < found.count;
+	     i++) /* registers are not memory: a wrong table must not make the core write there */
+		if (found.ioapic[i].address & 15 || mtrr_is_write_back(found.ioapic[i].address, 16))
+			refuse("the MADT's I/O APIC %u at %lx is memory or not aligned: a fault of the firmware", i,
+			       found.ioapic[i].address);
 	for (uint32_t i = 0; i < found.count; i++)
 		for (uint32_t input = 0; input < input_count(found.ioapic[i].address); input++)
 			write_register(found.ioapic[i].address, IOAPIC_ENTRIES + 2 * input, IOAPIC_MASKED);

@@ -32,7 +32,13 @@ void message_begin(struct message_reader *r, const struct message *m)
 {
 	r->format = m->format;
 	r->argument = m->argument;
+	r->end = m->argument + MESSAGE_ARGUMENTS;
 	r->text = 0;
+}
+
+static uint64_t next_argument(struct message_reader *r)
+{
+	return r->argument < r->end ? *r->argument++ : 0;
 }
 
 static const char *number(struct message_reader *r, uint64_t value, uint32_t base)
@@ -68,15 +74,15 @@ char message_next(struct message_reader *r)
 			r->format++;
 		switch (c) {
 		case 's':
-			r->text = (const char *)(uintptr_t)*r->argument++;
+			r->text = (const char *)(uintptr_t)next_argument(r);
 			break;
 		case 'c':
-			return (char)*r->argument++;
+			return (char)next_argument(r);
 		case 'u':
-			r->text = number(r, *r->argument++, 10);
+			r->text = number(r, next_argument(r), 10);
 			break;
 		case 'x':
-			r->text = number(r, *r->argument++, 16);
+			r->text = number(r, next_argument(r), 16);
 			break;
 		default:
 			return c;

@@ -19,13 +19,13 @@ struct message {
 
 /* A message on its way out. */
 struct message_reader {
-	const char *format;       /* rest of it */
-	const uint64_t *argument; /* the next one */
-	const char *text;         /* rest of the string or number that is being put out, or 0 */
+	const char *format;             /* rest of it */
+	const uint64_t *argument, *end; /* the next one; behind the last */
+	const char *text;               /* rest of the string or number that is being put out, or 0 */
 	char digits[21];
 };
 
-/* Arguments beyond MESSAGE_ARGUMENTS are left out. */
+/* Arguments beyond MESSAGE_ARGUMENTS are left out: they read as "" and 0. */
 void message_make(struct message *m, const char *format, va_list arguments);
 
 void message_begin(struct message_reader *r, const struct message *m);

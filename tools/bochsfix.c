@@ -209,7 +209,7 @@ static const char *notifications(void)
  */
 static uint32_t rip_offset, speculative_offset, prev_rip_offset; /* 0: unknown */
 static const uint8_t *cpu_count;
-static void (*real_longjmp)(void *, int) __attribute__((noreturn));
+__attribute__((noreturn)) static void (*real_longjmp)(void *, int);
 
 static const char *commits(void)
 {

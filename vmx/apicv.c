@@ -5,21 +5,12 @@
 #include "core/cpu.h"
 #include "core/posted.h"
 #include "core/x86.h"
+#include "exit.h"
 #include "scheduled.h"
 #include "trace.h"
 #include "vmx.h"
 
 #define mine (&this_cpu->scheduled)
-
-void scheduled_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open)
-{
-	if (v->window_open == open)
-		return;
-	v->window_open = open;
-	vcpu->proc_controls = open ? vcpu->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
-	                             vcpu->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
-	vmwrite(VMCS_CTRL_PROC, vcpu->proc_controls);
-}
 
 /* The CPU delivers the rest: it has to know the highest request (RVI), which it lowers itself. SDM Vol. 3C, 25.4.2, 30.2. */
 static void request(struct lapic *l)
@@ -43,19 +34,19 @@ void scheduled_inject(struct vcpu *vcpu, struct scheduled_vcpu *v)
 		return;
 	}
 	if (vector < 0) {
-		scheduled_window(vcpu, v, 0);
+		interrupt_window(vcpu, 0);
 		return;
 	}
 	if (!(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) ||
 	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) ||
 	    vmread(VMCS_CTRL_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) {
-		scheduled_window(vcpu, v, 1);
+		interrupt_window(vcpu, 1);
 		return;
 	}
 	vmwrite(VMCS_CTRL_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_EXTERNAL | (uint32_t)vector);
 	lapic_deliver(&v->lapic, (uint32_t)vector);
 	trace_interrupt(vcpu, (uint32_t)vector);
-	scheduled_window(vcpu, v, v->lapic.pending >= 0);
+	interrupt_window(vcpu, v->lapic.pending >= 0);
 }
 
 enum apicv apicv_find(void)

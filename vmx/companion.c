@@ -179,16 +179,6 @@ enum companion_need companion_attend(struct vcpu *master, uint64_t now)
 
 /* ---- on dedicated CPUs: what vmx/scheduled.c does on others ---- */
 
-static void interrupt_window(struct vcpu *master, uint8_t open)
-{
-	if (master->companion->window == open)
-		return;
-	master->companion->window = open;
-	master->proc_controls = open ? master->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
-	                               master->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
-	vmwrite(VMCS_CTRL_PROC, master->proc_controls);
-}
-
 /* Exit after `ticks`, or 2^32 - 1 steps of the timer. An NMI in root mode, whose handler has set the timer to 0 for this VMCS or another, counts more. */
 static void set_timer(const struct vcpu *vcpu, const struct companion *c, uint64_t ticks)
 {
@@ -242,14 +232,6 @@ static _Noreturn void enter(void)
 	vmx_companion_resume(vcpu);
 }
 
-static void note_worst(struct vcpu *vcpu)
-{
-	const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
-
-	if (spent > vcpu->worst)
-		vcpu->worst = spent;
-}
-
 void companion_master_exit(struct vcpu *vcpu)
 {
 	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
@@ -260,7 +242,7 @@ void companion_master_exit(struct vcpu *vcpu)
 		vcpu->count[reason]++;
 	else
 		vmx_exit(vcpu);
-	note_worst(vcpu);
+	note_stay(vcpu);
 	enter();
 }
 
@@ -342,7 +324,7 @@ void companion_exit(struct vcpu *vcpu)
 	}
 	if (c->request && !c->left)
 		failed(c, "its companion owes an answer at", vmread(VMCS_GUEST_RIP));
-	note_worst(vcpu);
+	note_stay(vcpu);
 	if (is_scheduled(c))
 		scheduled_go_on(vcpu, reason);
 	enter();

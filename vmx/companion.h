@@ -27,7 +27,6 @@ struct companion {
 	uint8_t scheduled;    /* it lives on a shared CPU */
 	uint8_t line;         /* its interrupt line, the INTR of an 8259, is up */
 	uint8_t timer_shift;  /* the preemption timer counts TSC >> this */
-	uint8_t window;       /* interrupt-window exiting is on in a dedicated master */
 };
 
 /*

@@ -35,6 +35,27 @@ static inline void skip_instruction(void)
 	skip_bytes(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
+/* The time of this stay in root mode, where the exit path in assembly does not see its end. */
+static inline void note_stay(struct vcpu *vcpu)
+{
+	const uint32_t spent = (uint32_t)rdtsc() - vcpu->start; /* a stay is far below 2^32 ticks */
+
+	if (spent > vcpu->worst)
+		vcpu->worst = spent;
+}
+
+/* Exit as soon as the guest can take an external interrupt, or no longer (SDM Vol. 3C, 25.6.2). Its VMCS is current. */
+static inline void interrupt_window(struct vcpu *vcpu, int open)
+{
+	const uint32_t controls = open ? vcpu->proc_controls | PROC_INTERRUPT_WINDOW_EXITING :
+	                                 vcpu->proc_controls & ~PROC_INTERRUPT_WINDOW_EXITING;
+
+	if (controls == vcpu->proc_controls)
+		return;
+	vcpu->proc_controls = controls;
+	vmwrite(VMCS_CTRL_PROC, controls);
+}
+
 exit_handler exit_cpuid; /* vmx/cpuid.c */
 exit_handler exit_rdmsr; /* vmx/msr.c */
 exit_handler exit_wrmsr;

@@ -90,7 +90,7 @@ uint64_t pins_poll(struct vcpu *vcpu, uint64_t now)
 {
 	if (vcpu->index || !vcpu->partition->ioapic)
 		return LAPIC_NEVER;
-	console_pump();
+	scheduled_console_due(); /* takes input in, too, but not while a window waits */
 	if (uart_interrupts(vcpu->partition_index))
 		pins_pulse(vcpu->partition, UART_PIN);
 	return now + tsc_khz; /* a millisecond: 12 characters, and the machine's 16550 holds 16 */

@@ -222,9 +222,9 @@ static void attend(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
 	const enum companion_need need = companion_attend(vcpu, now);
 
 	if (need == COMPANION_WINDOW)
-		scheduled_window(vcpu, v, 1);
+		interrupt_window(vcpu, 1);
 	else if (need == COMPANION_NOTHING && v->lapic.hardware) /* else scheduled_inject() has decided that */
-		scheduled_window(vcpu, v, 0);
+		interrupt_window(vcpu, 0);
 }
 
 /* A companion runs: as long as it may. What came for its master is looked at when that one is back. */
@@ -246,7 +246,7 @@ static inline void look_at_timer(uint64_t now)
 	}
 	expire(this_cpu->running, v, now);
 	mine->next_event = own_event(v) < mine->next_other ? own_event(v) : mine->next_other;
-	if (v->lapic.pending >= 0 || v->window_open)
+	if (v->lapic.pending >= 0 || this_cpu->running->proc_controls & PROC_INTERRUPT_WINDOW_EXITING)
 		scheduled_inject(this_cpu->running, v);
 	if (CONFIG_COMPANIONS && this_cpu->running->companion)
 		attend(this_cpu->running, v, now);
@@ -310,15 +310,6 @@ static inline void prepare_entry(void)
 	}
 }
 
-/* The time of this stay, where vmx/scheduled.asm does not see its end. */
-static inline void account(struct vcpu *vcpu)
-{
-	const uint32_t spent = (uint32_t)rdtsc() - vcpu->start;
-
-	if (spent > vcpu->worst)
-		vcpu->worst = spent;
-}
-
 _Noreturn static void enter(void)
 {
 	struct vcpu *const vcpu = this_cpu->running;
@@ -379,7 +370,7 @@ static inline void go_on(struct vcpu *vcpu)
 {
 	if (__builtin_expect(this_cpu->running == vcpu && !mine->reload, 1))
 		return;
-	account(vcpu);
+	note_stay(vcpu);
 	mine->reload = 0;
 	enter();
 }

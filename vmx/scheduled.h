@@ -26,10 +26,9 @@ struct scheduled_vcpu {
 		aligned(64))); /* XSAVE area, standard format, all components the CPU and the configuration allow */
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
-	uint64_t poll_due;   /* pins_poll() is due then */
-	uint16_t slot;       /* its own index */
-	uint8_t halted;      /* enum halted */
-	uint8_t window_open; /* interrupt-window exiting is on */
+	uint64_t poll_due; /* pins_poll() is due then */
+	uint16_t slot;     /* its own index */
+	uint8_t halted;    /* enum halted */
 };
 
 /* The state of a scheduled CPU. */
@@ -72,7 +71,6 @@ void timeplan_ready(void);
 
 /* How this CPU can deliver interrupts; and let the vCPU that runs take what is pending, or see to an exit as soon as it can. vmx/apicv.c. */
 void scheduled_inject(struct vcpu *vcpu, struct scheduled_vcpu *v);
-void scheduled_window(struct vcpu *vcpu, struct scheduled_vcpu *v, uint8_t open);
 enum apicv apicv_find(void);
 
 /* Exits for MSRs and CR8: what is the virtual APIC's, or noted for the switch. They return 0 if it is neither. vmx/access.c. */

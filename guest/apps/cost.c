@@ -18,13 +18,7 @@ static uint64_t sample[SAMPLES];
 
 static void report(const char *name)
 {
-	for (unsigned i = 1; i < SAMPLES; i++) {
-		uint64_t x = sample[i];
-		unsigned j = i;
-		for (; j > 0 && sample[j - 1] > x; j--)
-			sample[j] = sample[j - 1];
-		sample[j] = x;
-	}
+	kit_sort(sample, SAMPLES);
 	kit_printf("FIGURE %s min=%lu med=%lu max=%lu n=%u\n", name, sample[0], sample[SAMPLES / 2],
 	           sample[SAMPLES - 1], SAMPLES);
 }

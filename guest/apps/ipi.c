@@ -37,17 +37,6 @@ static void second(void)
 	done = 2;
 }
 
-static void sort(uint64_t *a, unsigned n)
-{
-	for (unsigned i = 1; i < n; i++) {
-		uint64_t x = a[i];
-		unsigned j = i;
-		for (; j > 0 && a[j - 1] > x; j--)
-			a[j] = a[j - 1];
-		a[j] = x;
-	}
-}
-
 int main(const struct kit_info *info)
 {
 	const uint64_t patience = 200 * kit_tsc_khz();
@@ -73,7 +62,7 @@ int main(const struct kit_info *info)
 	for (uint64_t start = rdtsc(); done != 2 && rdtsc() - start < patience;)
 		pause();
 	if (n) {
-		sort(sample, n);
+		kit_sort(sample, n);
 		kit_printf("FIGURE ipi min=%lu med=%lu max=%lu n=%u\n", sample[0], sample[n / 2], sample[n - 1], n);
 	}
 	kit_printf("RESULT ipi n=%u exits=%lu\n", n, exits);

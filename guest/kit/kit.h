@@ -40,6 +40,9 @@ void kit_write(const char *text, size_t size);
 int kit_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int kit_snprintf(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Ascending, in place: n squared steps at most. */
+void kit_sort(uint64_t *values, size_t n);
+
 /* Interrupts and exceptions. A handler runs with interrupts off; the kit signals end of interrupt after it. */
 struct kit_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;

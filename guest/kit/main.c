@@ -71,3 +71,14 @@ _Noreturn void kit_main(const struct kit_info *info)
 	}
 	kit_stop(main(info));
 }
+
+void kit_sort(uint64_t *values, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		uint64_t x = values[i];
+		size_t j = i;
+		for (; j > 0 && values[j - 1] > x; j--)
+			values[j] = values[j - 1];
+		values[j] = x;
+	}
+}

@@ -178,15 +178,6 @@ static void test_priority(void **state)
 	assert_int_equal(delivered, 2);
 }
 
-static uint64_t seed = 88172645463325252ull;
-static uint32_t any(uint32_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed % below);
-}
-
 static void random_step(void)
 {
 	switch (any(8)) {

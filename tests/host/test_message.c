@@ -61,6 +61,9 @@ static void test_all_arguments(void **state)
 	(void)state;
 	make("%lu %lu %lu %lu %lu %lu %lu %lu %lu", 1ul, 2ul, 3ul, 4ul, 5ul, 6ul, 7ul, 8ul, 9ul);
 	assert_string_equal(text, "1 2 3 4 5 6 7 8 9");
+	make("%lu %lu %lu %lu %lu %lu %lu %lu %lu|%s|%lu", 1ul, 2ul, 3ul, 4ul, 5ul, 6ul, 7ul, 8ul, 9ul, "left out",
+	     11ul);
+	assert_string_equal(text, "1 2 3 4 5 6 7 8 9||0");
 }
 
 int main(void)

@@ -231,15 +231,6 @@ static void test_no_nmi_is_lost(void **state)
 
 /* ---- random ---- */
 
-static uint64_t seed = 88172645463325252ull;
-static uint32_t any(uint32_t below)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed % below);
-}
-
 static void random_exit(void)
 {
 	static const uint32_t msrs[] = { 0x808, 0x80b, 0x80b, 0x80b, 0x80f, 0x830,

@@ -29,7 +29,7 @@ static void do_write(void *argument)
 	wrmsr(w->number, w->value);
 }
 
-static bool wrote(struct attack *a, uint32_t number, uint64_t value)
+bool wrote(struct attack *a, uint32_t number, uint64_t value)
 {
 	struct write w = { number, value };
 	return attempt(a, do_write, &w);

@@ -17,6 +17,9 @@ struct attack {
 /* Runs the function; true if no exception ended it. */
 bool attempt(struct attack *a, void (*function)(void *), void *argument);
 
+/* The same for a WRMSR: was it carried out? */
+bool wrote(struct attack *a, uint32_t msr, uint64_t value);
+
 void breach(struct attack *a, const char *what, uint64_t where);
 
 /* A repeatable sequence of numbers. */

@@ -36,26 +36,9 @@
 static volatile uint64_t ticks, rings, nmis, rounds;
 static volatile enum { RING, HALT } order;
 
-struct write {
-	uint32_t number;
-	uint64_t value;
-};
-
-static void do_write(void *argument)
-{
-	const struct write *w = argument;
-	wrmsr(w->number, w->value);
-}
-
 static void do_read(void *argument)
 {
-	rdmsr(((const struct write *)argument)->number);
-}
-
-static void put(struct attack *a, uint32_t number, uint64_t value)
-{
-	struct write w = { number, value };
-	attempt(a, do_write, &w);
+	rdmsr(*(const uint32_t *)argument);
 }
 
 static void end_of_interrupt(struct kit_frame *frame)
@@ -95,11 +78,11 @@ static void drain(void)
 
 static void restore(struct attack *a)
 {
-	put(a, X2APIC_SVR, 0x1ff);
+	wrote(a, X2APIC_SVR, 0x1ff);
 	for (uint32_t lvt = X2APIC_LVT_TIMER; lvt <= LVT_ERROR; lvt++)
-		put(a, lvt, 1u << 16);
-	put(a, TIMER_INITIAL, 0);
-	put(a, X2APIC_TPR, 0);
+		wrote(a, lvt, 1u << 16);
+	wrote(a, TIMER_INITIAL, 0);
+	wrote(a, X2APIC_TPR, 0);
 	drain();
 }
 
@@ -116,7 +99,7 @@ static bool ours_to_leave(uint32_t number, uint64_t value)
 static void poke(struct attack *a, uint32_t number, uint64_t value)
 {
 	if (!ours_to_leave(number, value))
-		put(a, number, value);
+		wrote(a, number, value);
 }
 
 void attack_registers(struct attack *a, const struct kit_info *info)
@@ -127,8 +110,7 @@ void attack_registers(struct attack *a, const struct kit_info *info)
 		if (!(ERROR_CODES >> vector & 1))
 			kit_handle(vector, end_of_interrupt);
 	for (uint32_t number = FIRST_REGISTER; number <= LAST_REGISTER; number++) {
-		struct write w = { number, 0 };
-		attempt(a, do_read, &w);
+		attempt(a, do_read, &number);
 		poke(a, number, 0);
 		poke(a, number, ~0ull);
 		poke(a, number, 0xffffffff);
@@ -150,26 +132,26 @@ void attack_timers(struct attack *a, const struct kit_info *info)
 	static const uint64_t far[] = { FAR, ~0ull, ~0ull - 1, 1ull << 63, (1ull << 63) - 1, 1ull << 62, MINUTE };
 	(void)info;
 	kit_handle(TIMER_VECTOR, on_tick);
-	put(a, X2APIC_LVT_TIMER, LVT_DEADLINE | TIMER_VECTOR);
+	wrote(a, X2APIC_LVT_TIMER, LVT_DEADLINE | TIMER_VECTOR);
 	for (unsigned i = 0; i < sizeof far / sizeof far[0]; i++) {
-		put(a, TSC_DEADLINE, i < sizeof far / sizeof far[0] - 1 ? far[i] : rdtsc() + far[i]);
+		wrote(a, TSC_DEADLINE, i < sizeof far / sizeof far[0] - 1 ? far[i] : rdtsc() + far[i]);
 		drain();
-		put(a, TSC_DEADLINE, 1);
+		wrote(a, TSC_DEADLINE, 1);
 		wait_for_interrupt(); /* due at once */
-		put(a, TSC_DEADLINE, far[i]);
-		put(a, TSC_DEADLINE, rdtsc() - i);
+		wrote(a, TSC_DEADLINE, far[i]);
+		wrote(a, TSC_DEADLINE, rdtsc() - i);
 		wait_for_interrupt();
 	}
 	for (uint32_t divide = 0; divide < 16; divide++) {
 		ticks = 0;
-		put(a, TIMER_DIVIDE, divide & 0xb);
-		put(a, X2APIC_LVT_TIMER, LVT_PERIODIC | TIMER_VECTOR);
-		put(a, TIMER_INITIAL, 1);
+		wrote(a, TIMER_DIVIDE, divide & 0xb);
+		wrote(a, X2APIC_LVT_TIMER, LVT_PERIODIC | TIMER_VECTOR);
+		wrote(a, TIMER_INITIAL, 1);
 		while (ticks < TIMER_TICKS)
 			wait_for_interrupt();
-		put(a, TIMER_INITIAL, 0xffffffff);
-		put(a, X2APIC_LVT_TIMER, TIMER_VECTOR);
-		put(a, TIMER_INITIAL, divide + 1);
+		wrote(a, TIMER_INITIAL, 0xffffffff);
+		wrote(a, X2APIC_LVT_TIMER, TIMER_VECTOR);
+		wrote(a, TIMER_INITIAL, divide + 1);
 		drain();
 	}
 	restore(a);
@@ -203,10 +185,10 @@ void attack_starts(struct attack *a, const struct kit_info *info)
 	for (unsigned i = 0; i < STARTS; i++) {
 		kit_start_second(1, second);
 		for (unsigned k = 0; k < i; k++)
-			put(a, X2APIC_ICR, SECOND | (k & 1 ? ICR_STARTUP | k : ICR_INIT));
-		put(a, X2APIC_ICR, ICR_OTHERS | ICR_INIT);
-		put(a, X2APIC_ICR, ICR_ALL | ICR_INIT);
-		put(a, X2APIC_ICR, ICR_SELF | ICR_STARTUP);
+			wrote(a, X2APIC_ICR, SECOND | (k & 1 ? ICR_STARTUP | k : ICR_INIT));
+		wrote(a, X2APIC_ICR, ICR_OTHERS | ICR_INIT);
+		wrote(a, X2APIC_ICR, ICR_ALL | ICR_INIT);
+		wrote(a, X2APIC_ICR, ICR_SELF | ICR_STARTUP);
 	}
 }
 
@@ -219,13 +201,13 @@ void attack_rings(struct attack *a, const struct kit_info *info)
 	kit_start_second(1, second);
 	for (unsigned i = 0; i < RINGS; i++) {
 		for (unsigned k = 0; k < 20; k++)
-			put(a, X2APIC_ICR, (k & 1 ? (uint64_t)ICR_ALL : SECOND) | RING_VECTOR);
+			wrote(a, X2APIC_ICR, (k & 1 ? (uint64_t)ICR_ALL : SECOND) | RING_VECTOR);
 		wait_for_interrupt();
 	}
 	order = HALT;
 	for (unsigned i = 0; i < RINGS; i++) {
-		put(a, X2APIC_ICR, SECOND | ICR_NMI);
-		put(a, X2APIC_SELF_IPI, RING_VECTOR);
+		wrote(a, X2APIC_ICR, SECOND | ICR_NMI);
+		wrote(a, X2APIC_SELF_IPI, RING_VECTOR);
 		wait_for_interrupt();
 	}
 	if (rounds == 0 || rings < RINGS)

@@ -98,19 +98,6 @@ void attack_combine(struct attack *a, const struct kit_info *info)
 	attempt(a, set_cr3, (void *)(read_cr3() | 1ull << 51)); /* beyond MAXPHYADDR */
 }
 
-static uint32_t msr;
-
-static void set_msr(void *value)
-{
-	wrmsr(msr, *(uint64_t *)value);
-}
-
-static bool wrote(struct attack *a, uint32_t number, uint64_t value)
-{
-	msr = number;
-	return attempt(a, set_msr, &value);
-}
-
 /*
  * Caches off, odd PATs, MTRRs. Whether root mode stays cached cannot be observed on an emulator without caches; that
  * what was written is either refused or kept from the hardware's CR0 and MTRRs can.
