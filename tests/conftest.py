@@ -72,15 +72,15 @@ def built(name):
 
 @pytest.fixture
 def machine(request, tmp_path):
-    """Starts machines: machine(name_or_path, **options of bochs.Machine)."""
+    """Starts machines: machine(name_or_path, **options of bochs.Machine), or of qemu.Machine: emulator=qemu.Machine."""
     request.node.machines = started = []
     mark = request.node.get_closest_marker("vmx_complaints")
     expected = mark.args if mark else ()
 
-    def start(efi=None, **options):
+    def start(efi=None, emulator=bochs.Machine, **options):
         options.setdefault("timeout", _limit(request.node) / bochs.TIME_FACTOR)
         options.setdefault("workdir", str(tmp_path / f"machine{len(started)}"))
-        m = bochs.Machine(efi=built(efi) if efi else None, **options)
+        m = emulator(efi=built(efi) if efi else None, **options)
         started.append(m)
         return m.start()
 

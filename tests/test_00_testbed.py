@@ -9,6 +9,8 @@ import time
 import pytest
 
 import bochs
+import image
+import qemu
 from conftest import TOP, built
 
 
@@ -25,6 +27,16 @@ def test_selfcheck_boots(machine, cpu):
 def test_empty_boots_on_two_cpus(machine):
     m = machine("empty", cpus=2)
     m.wait_for(r"^RESULT empty ok$", timeout=90)
+
+
+@pytest.mark.parametrize("kind", ["tis", "crb"])
+def test_qemu_has_a_tpm(machine, kind):
+    """The other emulator, and that its TPM can be read after the machine's end: the firmware has measured into PCR 4."""
+    m = image.boot(machine, "hello", emulator=qemu.Machine, tpm=kind)
+    m.wait_for(r"^RESULT core stop", timeout=60)
+    m.kill()
+    values = m.tpm2("pcrread", "sha256:4,8")
+    assert re.search(r" 4 : 0x(?!0{64})[0-9A-F]{64}", values) and re.search(r" 8 : 0x0{64}", values)
 
 
 def test_division_is_checked_at_every_start(machine):

@@ -233,6 +233,8 @@ def _no_network():
 class Machine:
     """One emulated machine. All times are wall-clock seconds."""
 
+    LOG = "bochs.log"           # what the emulator says of itself
+
     def __init__(self, efi=None, files=(), esp=None, cpu="tigerlake", cpus=1, quantum=4, memory=512,
                  exclude="", ips=20_000_000, ticks_limit=None, timeout=120, workdir=None, com1="file",
                  debug_exits=False, overrides=(), debugger_rc=None, on_output=None):
@@ -298,7 +300,7 @@ class Machine:
 
     def _log_end(self):
         try:
-            with open(self.path("bochs.log"), "rb") as f:
+            with open(self.path(self.LOG), "rb") as f:
                 f.seek(max(0, os.path.getsize(f.name) - 16384))
                 return f.read().decode("utf-8", errors="replace")
         except FileNotFoundError:
@@ -714,7 +716,7 @@ class Machine:
             return "\n".join("    " + re.sub(r"\x1b\[[0-9;?=]*[A-Za-z]", "", line) for line in lines[-count:])
         self._scan_log()
         parts = [headline, "  port 0xe9, last lines:", tail(self.e9), "  com1, last lines:", tail(self.com1),
-                 "  bochs.log, last lines:", tail(self._log_end(), 6)]
+                 f"  {self.LOG}, last lines:", tail(self._log_end(), 6)]
         if self._telling:
             parts += ["  bochs.log, telling lines:", "\n".join("    " + line for line in self._telling[-10:])]
         parts.append(f"  all of it: {self.workdir}")
