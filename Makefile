@@ -193,7 +193,7 @@ test:
 	$(MAKE) --no-print-directory test-images $(BUILD)/mkconfig-sanitized
 	status=0; \
 	$(MAKE) --no-print-directory host-tests >$(BUILD)/test-host.log 2>&1 || { cat $(BUILD)/test-host.log; status=1; }; \
-	$(PYTEST) --durations=5 --junitxml=$(BUILD)/tests.xml || status=1; \
+	$(PYTEST) tests --durations=5 --junitxml=$(BUILD)/tests.xml || status=1; \
 	grep -h -E '^host tests:|^FAILED' $(BUILD)/test-host.log; \
 	sed -n 's/.*<testsuite .*errors="\([0-9]*\)" failures="\([0-9]*\)" skipped="\([0-9]*\)" tests="\([0-9]*\)" time="\([0-9]*\).*/system tests: \4, of which failed \2, in error \1, skipped \3; \5 s/p' $(BUILD)/tests.xml; \
 	exit $$status
