@@ -117,6 +117,8 @@ def test_shipped_configurations_are_good(name, tmp_path):
     assert run("check", f"config/{name}.yaml").returncode == 0
     plan = run("plan", f"config/{name}.yaml", "--svg", tmp_path / "plan.svg")
     assert plan.returncode == 0 and "linux" in plan.stdout
+    shared = name == "scheduled"  # local APIC and deadline are the core's on CPUs that partitions share
+    assert ("MSRs        16 direct" in plan.stdout, "MSRs        52 direct" in plan.stdout) == (shared, not shared)
     subprocess.run([os.sys.executable, "-c", "import sys, xml.dom.minidom as m; m.parse(sys.argv[1])",
                     str(tmp_path / "plan.svg")], check=True, timeout=TIME_LIMIT)
     inputs = run("inputs", f"config/{name}.yaml", "--root", "build")

@@ -277,6 +277,7 @@ const char *hypercalls_text(const struct config_partition *p);               /* 
 const char *ports_text(const struct config_partition *p);                    /* "0x3f8-0x3ff uart, ..." */
 const char *actions_text(const struct config_partition *p, unsigned first, unsigned end); /* of errors [first, end) */
 const char *place_text(const struct config_memory *m);              /* "at 0x1000000" or how it is placed */
-unsigned count_msrs(const struct config_partition *p, bool passed); /* numbers with a direct right; else: answered */
+/* Numbers with a direct right on one of its CPUs; else: answered. */
+unsigned count_msrs(const struct plan *plan, const struct config_partition *p, bool passed);
 
 #endif

@@ -215,8 +215,9 @@ static int draw_card(FILE *out, const struct plan *plan, unsigned index, double 
 	              text("%s%s", hypercalls_text(p),
 	                   (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? " (also from user mode)" : ""));
 	y = card_text(out, x, y, "ports", ports_text(p));
-	y = card_text(out, x, y, "MSRs",
-	              text("%u direct, %u answered by the core", count_msrs(p, true), count_msrs(p, false)));
+	y = card_text(
+		out, x, y, "MSRs",
+		text("%u direct, %u answered by the core", count_msrs(plan, p, true), count_msrs(plan, p, false)));
 	y = card_text(out, x, y, "on error", actions_text(p, 0, ERROR_CLASS_COUNT));
 	return y;
 }

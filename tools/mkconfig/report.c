@@ -62,15 +62,31 @@ const char *place_text(const struct config_memory *m)
 	                                  text("placed at boot, %s aligned", size_text(m->align));
 }
 
-unsigned count_msrs(const struct config_partition *p, bool passed)
+static unsigned shared_vcpus(const struct plan *plan, const struct config_partition *p)
 {
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < p->vcpu_count; i++)
+		count += plan->cpus[p->vcpus[i].cpu].scheduled;
+	return count;
+}
+
+/* On a CPU that partitions share the core keeps local APIC and deadline timer for itself: a vCPU has virtual ones. */
+static bool of_local_apic(const struct config_msr *m)
+{
+	return m->first == 0x6e0 || m->first >> 8 == 0x8;
+}
+
+unsigned count_msrs(const struct plan *plan, const struct config_partition *p, bool passed)
+{
+	const bool all_shared = p->vcpu_count > 0 && shared_vcpus(plan, p) == p->vcpu_count;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		if (m->read == MSR_DENY && m->write == MSR_DENY)
 			continue;
-		if ((m->read == MSR_PASS || m->write == MSR_PASS) == passed)
+		if (((m->read == MSR_PASS || m->write == MSR_PASS) && !(all_shared && of_local_apic(m))) == passed)
 			count += m->last - m->first + 1;
 	}
 	return count;
@@ -95,14 +111,17 @@ static void list_features(FILE *out, const struct plan_partition *x)
 	fprintf(out, "\n");
 }
 
-static void list_msrs(FILE *out, const struct config_partition *p)
+static void list_msrs(FILE *out, const struct plan *plan, const struct config_partition *p)
 {
+	const char *where = shared_vcpus(plan, p) == 0 ? "" : "; on shared CPUs a virtual one";
+
 	fprintf(out, "  MSRs; all others give #GP:\n");
 	for (unsigned i = 0; i < p->msr_count; i++) {
 		const struct config_msr *m = &p->msrs[i];
 		const char *name = msr_name(m->first, m->last);
-		fprintf(out, "    %-22s read %-10s write %-10s %s\n", range_text(m->first, m->last),
-		        kind_names[m->read], kind_names[m->write], name != NULL ? name : "(not one of the defaults)");
+		fprintf(out, "    %-22s read %-10s write %-10s %s%s\n", range_text(m->first, m->last),
+		        kind_names[m->read], kind_names[m->write], name != NULL ? name : "(not one of the defaults)",
+		        of_local_apic(m) ? where : "");
 	}
 }
 
@@ -120,7 +139,7 @@ void emit_allow(FILE *out, const struct plan *plan)
 			fprintf(out, "  memory %s %s at 0x%" PRIx64 ", %s\n", plan->memories[p->maps[j].memory].name,
 			        rights_text(p->maps[j].rights), p->maps[j].gpa, size_text(p->maps[j].size));
 		list_features(out, &plan->extra[i]);
-		list_msrs(out, p);
+		list_msrs(out, plan, p);
 		fprintf(out, "  ports: %s\n", ports_text(p));
 		fprintf(out, "  APICs: %s; interrupts: %s\n", apics_text(p), interrupts_text(plan, i));
 		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
@@ -184,8 +203,8 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    APICs       %s\n", apics_text(p));
 		if (plan->config.interrupt_count > 0)
 			fprintf(out, "    interrupts  %s\n", interrupts_text(plan, i));
-		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(p, true),
-		        count_msrs(p, false));
+		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(plan, p, true),
+		        count_msrs(plan, p, false));
 		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));
 		fprintf(out, "                %s\n", actions_text(p, ERROR_CLASS_COUNT / 2, ERROR_CLASS_COUNT));
 		fprintf(out, "    tables      %u pages of EPT at most\n", plan->extra[i].ept_pages);
