@@ -31,19 +31,7 @@ void posted_send(uint32_t cpu, uint32_t slot, uint32_t vector)
 void posted_wake(uint32_t cpu, uint32_t slot)
 {
 	/* The kick goes out once for as long as nobody has looked. */
-	if (!(__atomic_fetch_or(&posted_slots[cpu], 1ull << slot, __ATOMIC_SEQ_CST) >> slot & 1) &&
+	if (!(__atomic_fetch_or(&posted_slots[cpu], 1ull << slot, __ATOMIC_SEQ_CST) & 1ull << slot) &&
 	    cpu != this_cpu->index)
 		kick(cpu, POSTED_KICK_VECTOR);
-}
-
-uint64_t posted_take_slots(uint32_t cpu)
-{
-	return __atomic_exchange_n(&posted_slots[cpu], 0, __ATOMIC_SEQ_CST);
-}
-
-uint64_t posted_take(uint32_t cpu, uint32_t slot, uint32_t word)
-{
-	uint64_t *requests = &posted_descriptor[cpu][slot].requests[word];
-
-	return __atomic_load_n(requests, __ATOMIC_ACQUIRE) ? __atomic_exchange_n(requests, 0, __ATOMIC_SEQ_CST) : 0;
 }

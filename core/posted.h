@@ -40,8 +40,17 @@ static inline int posted_any(uint32_t cpu)
 }
 
 /* Take: which slots have something, and a vCPU's vectors, 64 in a word. The CPU itself. */
-uint64_t posted_take_slots(uint32_t cpu);
-uint64_t posted_take(uint32_t cpu, uint32_t slot, uint32_t word);
+static inline uint64_t posted_take_slots(uint32_t cpu)
+{
+	return __atomic_exchange_n(&posted_slots[cpu], 0, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t posted_take(uint32_t cpu, uint32_t slot, uint32_t word)
+{
+	uint64_t *requests = &posted_descriptor[cpu][slot].requests[word];
+
+	return __atomic_load_n(requests, __ATOMIC_ACQUIRE) ? __atomic_exchange_n(requests, 0, __ATOMIC_SEQ_CST) : 0;
+}
 
 /* Is any vector of that vCPU posted? */
 static inline int posted_waiting(uint32_t cpu, uint32_t slot)

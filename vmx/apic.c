@@ -21,6 +21,7 @@
 #define ICR_ASSERT (1u << 14)
 #define ICR_LOGICAL (1u << 11)
 #define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
+#define ICR_NOT_PLAIN (3u << 18 | ICR_LOGICAL | 7u << 8) /* shorthand, destination mode, delivery mode */
 #define ICR_BROADCAST 0xffffffffu
 
 static int is_destination(const struct vcpu *vcpu, uint32_t index, uint64_t icr)
@@ -65,7 +66,7 @@ static void deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t 
 	}
 }
 
-int apic_send(struct vcpu *vcpu, uint64_t icr)
+static __attribute__((noinline)) int send_any(struct vcpu *vcpu, uint64_t icr)
 {
 	const uint32_t mode = ICR_MODE(icr);
 	/* INIT with level 0 is the de-assert of old: nothing to do (SDM Vol. 3A, 11.6.1). SMI and ExtINT are not a guest's to send. */
@@ -82,6 +83,21 @@ int apic_send(struct vcpu *vcpu, uint64_t icr)
 			delivered++;
 		}
 	return delivered || (offered && (deassert || ICR_SHORTHAND(icr))); /* "all but self" may be nobody */
+}
+
+/* The common command first: fixed, to one vCPU by its ID, which is its index as a rule. */
+int apic_send(struct vcpu *vcpu, uint64_t icr)
+{
+	const struct config_partition *p = vcpu->partition;
+	const uint32_t vector = icr & ICR_VECTOR;
+	const uint64_t to = icr >> 32;
+
+	if (to < p->vcpu_count && p->vcpus[to].apic_id == to && !(icr & ICR_NOT_PLAIN) && vector >= 16 &&
+	    cpu_is_scheduled(p->vcpus[to].cpu)) {
+		posted_send(p->vcpus[to].cpu, p->vcpus[to].slot, vector);
+		return 1;
+	}
+	return send_any(vcpu, icr);
 }
 
 void apic_write_icr(struct vcpu *vcpu, uint64_t icr)

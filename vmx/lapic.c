@@ -31,21 +31,17 @@ static uint32_t get(const struct lapic *l, uint32_t offset)
 	return l->reg[offset / 4];
 }
 
-/* Highest bit of a 256-bit register, or -1. */
-static int highest(const struct lapic *l, uint32_t base)
+/* Highest bit of a 256-bit register, or -1. `words`: those of its eight words that are not 0, and perhaps others, which are taken out. */
+static int highest(const struct lapic *l, uint32_t base, uint8_t *words)
 {
-	for (uint32_t i = 8; i-- > 0;) {
-		const uint32_t word = get(l, base + i * 16);
+	while (*words) {
+		const uint32_t i = 31 - (uint32_t)__builtin_clz(*words), word = get(l, base + i * 16);
 
 		if (word)
 			return (int)(i * 32 + 31 - (uint32_t)__builtin_clz(word));
+		*words &= (uint8_t) ~(1u << i);
 	}
 	return -1;
-}
-
-static void set_bit(struct lapic *l, uint32_t base, uint32_t vector)
-{
-	*at(l, base + vector / 32 * 16) |= 1u << vector % 32;
 }
 
 static void clear_bit(struct lapic *l, uint32_t base, uint32_t vector)
@@ -61,7 +57,7 @@ static int passes(const struct lapic *l, uint32_t vector)
 
 static void update_pending(struct lapic *l)
 {
-	const int vector = highest(l, LAPIC_IRR);
+	const int vector = highest(l, LAPIC_IRR, &l->irr_words);
 
 	l->pending = (int16_t)(vector >= 0 && passes(l, (uint32_t)vector) ? vector : -1);
 }
@@ -69,7 +65,7 @@ static void update_pending(struct lapic *l)
 /* Processor priority (11.8.3.1): the higher class of TPR and what is in service. */
 static void update_ppr(struct lapic *l)
 {
-	const int in_service = highest(l, LAPIC_ISR);
+	const int in_service = highest(l, LAPIC_ISR, &l->isr_words);
 	const uint32_t tpr = get(l, LAPIC_TPR), isr = in_service < 0 ? 0 : (uint32_t)in_service;
 
 	*at(l, LAPIC_PPR) = (tpr & 0xf0) >= (isr & 0xf0) ? tpr : isr & 0xf0;
@@ -92,7 +88,7 @@ void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
 	l->pending = -1;
 	l->period = 0;
 	l->count_ticks = count_ticks;
-	l->esr_pending = 0;
+	l->esr_pending = l->irr_words = l->isr_words = 0;
 }
 
 void lapic_to_x2apic(struct lapic *l, uint32_t id)
@@ -205,6 +201,7 @@ static inline __attribute__((always_inline)) void accept_bits(struct lapic *l, u
 	uint32_t *irr = at(l, LAPIC_IRR + vector / 32 * 16), *tmr = at(l, LAPIC_TMR + vector / 32 * 16);
 
 	*irr |= bits;
+	l->irr_words |= (uint8_t)(1u << vector / 32);
 	*tmr &= ~bits;
 	if (CONFIG_IOAPICS && l->level)
 		*tmr |= bits & __atomic_load_n(&l->level[vector / 32], __ATOMIC_RELAXED);
@@ -256,7 +253,7 @@ void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high)
 
 static enum lapic_effect end_of_interrupt(struct lapic *l)
 {
-	const int vector = highest(l, LAPIC_ISR);
+	const int vector = highest(l, LAPIC_ISR, &l->isr_words);
 
 	if (vector >= 0)
 		clear_bit(l, LAPIC_ISR, (uint32_t)vector);
@@ -374,7 +371,8 @@ void lapic_write_deadline(struct lapic *l, uint64_t value)
 void lapic_deliver(struct lapic *l, uint32_t vector)
 {
 	clear_bit(l, LAPIC_IRR, vector);
-	set_bit(l, LAPIC_ISR, vector);
+	*at(l, LAPIC_ISR + vector / 32 * 16) |= 1u << vector % 32;
+	l->isr_words |= (uint8_t)(1u << vector / 32);
 	*at(l, LAPIC_PPR) = vector & 0xf0; /* it was above both TPR and what was in service, */
 	l->pending = -1;                   /* and the highest request */
 }

@@ -55,6 +55,8 @@ static __attribute__((noinline)) void take_waiting(struct scheduled_vcpu *v)
 	for (uint32_t word = 0; word < 4; word++) {
 		const uint64_t bits = posted_take(this_cpu->index, v->slot, word);
 
+		if (!bits)
+			continue;
 		lapic_accept_word(&v->lapic, 2 * word, (uint32_t)bits);
 		lapic_accept_word(&v->lapic, 2 * word + 1, (uint32_t)(bits >> 32));
 	}

@@ -61,15 +61,7 @@ static void measure_rdmsr(const char *name, uint32_t msr)
 		MEASURE(name, rdmsr(msr));
 }
 
-/*
- * Each instruction once more between two marks, for an emulator's trace of one exit (tools/bench). To Bochs's debugger
- * XCHG BX, BX is a breakpoint if it is told so; to everybody else it does nothing.
- */
-static void mark(void)
-{
-	__asm__ volatile("xchg %%bx, %%bx" : : : "memory");
-}
-
+/* Each instruction once more between two marks. */
 static void traced(void)
 {
 	mark();

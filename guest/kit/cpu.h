@@ -96,6 +96,12 @@ static inline void pause(void)
 	__asm__ volatile("pause");
 }
 
+/* For an emulator's trace (tools/bench): to Bochs's debugger a breakpoint if it is told so, to everybody else nothing. */
+static inline void mark(void)
+{
+	__asm__ volatile("xchg %%bx, %%bx" : : : "memory");
+}
+
 static inline void cli(void)
 {
 	__asm__ volatile("cli" : : : "memory");
