@@ -82,9 +82,12 @@ else
 CORE_C := $(filter-out vmx/scheduled.c vmx/scheduled_init.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c core/posted.c core/smi.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
 endif
-# The trace.
+# The trace, and the audit.
 ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
 CORE_C := $(filter-out vmx/trace.c,$(CORE_C))
+endif
+ifeq ($(filter-out 0,$(CONFIG_AUDIT_ENTRIES)),)
+CORE_C := $(filter-out core/audit.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_MMIO)),)
 CORE_C := $(filter-out vmx/mmio.c vmx/decode.c vmx/linear.c vmx/xapic.c,$(CORE_C))

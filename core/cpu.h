@@ -16,6 +16,9 @@
 #if CONFIG_TRACE_ENTRIES
 #include "vmx/trace.h"
 #endif
+#if CONFIG_AUDIT_ENTRIES
+#include "audit.h"
+#endif
 #if CONFIG_SCHEDULED_CPUS
 #include "vmx/scheduled.h"
 #endif
@@ -48,6 +51,9 @@ struct cpu {
 	uint32_t status_left; /* so many vCPUs' states are still to be told */
 #if CONFIG_TRACE_ENTRIES
 	struct trace trace;
+#endif
+#if CONFIG_AUDIT_ENTRIES
+	struct audit audit;
 #endif
 	volatile uint8_t nmi; /* one came in root mode; for vmx/companion.c */
 #if CONFIG_COMPANIONS

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From the loader's last instruction to the first of each partition. */
+#include "audit.h"
 #include "config/validate.h"
 #include "console.h"
 #include "core.h"
@@ -79,6 +80,7 @@ void cpu_run(uint32_t index)
 	}
 	if (!mine->slot_count)
 		cpu_sleep();
+	audit_init();
 	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
 	if (cpu_is_scheduled(index))
 		scheduled_run(epoch);
@@ -93,6 +95,7 @@ void cpu_run(uint32_t index)
 	}
 	if (slot->vcpu != 0)
 		startup_wait(vcpu);
+	audit(AUDIT_SAFETY, AUDIT_START, slot->partition, slot->vcpu, 0);
 	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name,
 	      slot->vcpu, index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
 	if (CONFIG_COMPANIONS && vcpu->companion)

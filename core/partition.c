@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A partition's memory: its second-level tables, and its contents before the first entry. */
+#include "audit.h"
 #include "console.h"
 #include "core.h"
 #include "cpu.h"
@@ -197,6 +198,8 @@ int partition_load(uint16_t partition)
 	for (uint32_t i = 0; matches && i < p->segment_count; i++)
 		copy_segment(partition, &p->segments[i], file->hpa);
 	window_close();
+	if (!matches)
+		audit(AUDIT_SECURITY, AUDIT_DIGEST, partition, 0, p->payload.size);
 	print("%s: payload %lu bytes, digest %s in %lu ticks; scrubbed %lu bytes in %lu ticks; copied in %lu ticks\n",
 	      p->name, p->payload.size, matches ? "right" : "WRONG", t1 - t0, scrubbed, t2 - t1, rdtsc() - t2);
 	return matches;

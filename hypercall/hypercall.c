@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Hypercalls: abi.h says what each does, the partition's table which of them it may make. */
 #include "abi.h"
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -76,6 +77,7 @@ static int64_t call_stop(struct vcpu *vcpu)
 {
 	if (vcpu->regs[REG_RDI] > 255)
 		return BH_EINVAL;
+	audit(AUDIT_SAFETY, AUDIT_END, vcpu->partition_index, (uint32_t)vcpu->regs[REG_RDI], 0);
 	vcpu_stop(vcpu, vcpu->regs[REG_RDI] ? "by its own call, with a code that is not 0" : "by its own call");
 }
 
@@ -106,6 +108,8 @@ void exit_vmcall(struct vcpu *vcpu)
 		result = BH_ENOCALL;
 	else
 		result = calls[number](vcpu);
+	if (CONFIG_AUDIT_ENTRIES && (result == BH_EPERM || result == BH_ENOCALL))
+		audit(AUDIT_SECURITY, AUDIT_REFUSED, vcpu->partition_index, (uint32_t)number, vmread(VMCS_GUEST_RIP));
 	vcpu->regs[REG_RAX] = (uint64_t)result;
 	skip_instruction();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events for guests, and what happens to a guest that does what it must not. */
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/cpu.h"
 #include "core/panic.h"
@@ -47,9 +48,11 @@ static __attribute__((noinline)) void report(struct vcpu *vcpu, enum error_class
 		console_follow_up(vcpu);
 }
 
-/* Counts an error, and tells of the first few of a class and of the last. */
+/* Counts an error, and tells of the first few of a class and of the last. One that ends the partition is recorded whatever came before. */
 static inline void record(struct vcpu *vcpu, enum error_class class, const char *what, uint64_t detail)
 {
+	audit(AUDIT_SECURITY, vcpu->partition->action[class] >= ACTION_STOP ? AUDIT_FAIL : AUDIT_FORBIDDEN,
+	      vcpu->partition_index, class, detail);
 	if (__builtin_expect(
 		    ++vcpu->forbidden[class] <= REPORTS_PER_CLASS || vcpu->partition->action[class] >= ACTION_STOP, 0))
 		report(vcpu, class, what, detail);

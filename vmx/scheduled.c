@@ -2,6 +2,7 @@
 #include "scheduled.h"
 
 #include "companion.h"
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -173,6 +174,7 @@ static int decide(uint64_t now)
 	mine->resched = 0;
 	d = sched_decide(&mine->sched, now);
 	trace_decision(&mine->sched);
+	audit_decision(&mine->sched);
 	mine->until = d.until;
 	if (d.entity == SCHED_IDLE) {
 		make_idle();
@@ -320,6 +322,7 @@ _Noreturn static void enter(void)
 		vcpu->master->companion->entered = rdtsc();
 	if (vcpu->state == VCPU_OFF) {
 		vcpu->state = VCPU_RUNNING;
+		audit(AUDIT_SAFETY, AUDIT_START, vcpu->partition_index, vcpu->index, 0);
 		vcpu->entered = rdtsc();
 		vmx_launch(vcpu);
 	}

@@ -5,6 +5,7 @@
 #include "vcpu.h"
 
 #include "capability.h"
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -219,6 +220,7 @@ void vcpu_run(struct vcpu *vcpu)
 void vcpu_stop(struct vcpu *vcpu, const char *why)
 {
 	vcpu->state = VCPU_STOPPED;
+	audit(AUDIT_SAFETY, AUDIT_STOP, vcpu->partition_index, vcpu->index, vcpu_exits(vcpu));
 	if (!cpu_is_scheduled(this_cpu->index))
 		cpu_quiet_apic();
 	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %u ticks\n", vcpu->partition->name,

@@ -421,14 +421,21 @@ static void emit_time_sizes(FILE *out, const struct config *c)
 	        slots, scheduled, larger(c->schedule_count, 1), windows);
 }
 
-static void emit_trace_sizes(FILE *out, const struct plan *plan)
+/* Memories that the core writes for partitions to read, and their indices in config.memories. */
+static void emit_core_memory_sizes(FILE *out, const struct plan *plan)
 {
 	fprintf(out,
 	        "#define CONFIG_CORE_MEMORIES %u\n"
-	        "#define CONFIG_TRACE_ENTRIES %u\n",
-	        plan->trace_entries > 0 ? 1u : 0u, plan->trace_entries);
+	        "#define CONFIG_TRACE_ENTRIES %u\n"
+	        "#define CONFIG_AUDIT_ENTRIES %u\n"
+	        "#define CONFIG_PANIC_RESET %u\n",
+	        (plan->trace_entries > 0) + (plan->audit_entries > 0), plan->trace_entries, plan->audit_entries,
+	        plan->panic_reset);
 	if (plan->trace_entries > 0)
-		fprintf(out, "#define CONFIG_TRACE_MEMORY %u /* index in config.memories */\n", plan->trace_memory);
+		fprintf(out, "#define CONFIG_TRACE_MEMORY %u\n", plan->trace_memory);
+	if (plan->audit_entries > 0)
+		fprintf(out, "#define CONFIG_AUDIT_MEMORY %u\n#define CONFIG_AUDIT_RATE %u /* a second */\n",
+		        plan->audit_memory, plan->audit_rate);
 }
 
 static void emit_device_sizes(FILE *out, const struct config *c)
@@ -486,7 +493,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        "#define CONFIG_MSR_SHADOWS %u /* of one vCPU; 1 at least */\n",
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
-	emit_trace_sizes(out, plan);
+	emit_core_memory_sizes(out, plan);
 	emit_time_sizes(out, c);
 	emit_device_sizes(out, c);
 	emit_companion_sizes(out, c);

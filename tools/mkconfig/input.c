@@ -145,6 +145,12 @@ static const cyaml_schema_field_t trace_fields[] = {
 	TEXT("entries", struct in_trace, entries),
 	CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t audit_fields[] = {
+	TEXT("entries", struct in_audit, entries),
+	TEXT_OPTIONAL("rate", struct in_audit, rate),
+	TEXT_OPTIONAL("base", struct in_audit, base),
+	CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t window_fields[] = {
 	TEXT("partition", struct in_window, partition),
 	TEXT("start", struct in_window, start),
@@ -174,6 +180,8 @@ static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_MAPPING_PTR("board", CYAML_FLAG_POINTER, struct in_file, board, board_fields),
 	MAPPING_OPTIONAL(struct in_file, console, console_fields),
 	MAPPING_OPTIONAL(struct in_file, trace, trace_fields),
+	MAPPING_OPTIONAL(struct in_file, audit, audit_fields),
+	TEXT_OPTIONAL("panic", struct in_file, panic),
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,
 	                     &schedule_entry, 1, LIST_MAX),

@@ -31,6 +31,8 @@
 /* Of the board's memory: for the firmware's runtime, the loader and its copies of small things, and the core. */
 #define BOARD_RESERVE MIB(64)
 
+#define CORE_MEMORIES_MAX 3u /* trace, audit, counters */
+
 /* Print "error: FILE:LINE: ..." and exit with status 1. */
 _Noreturn void fail(unsigned line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *allocate(size_t size);                                               /* zeroed, never NULL, lives until exit */
@@ -128,12 +130,16 @@ struct in_console {
 struct in_trace {
 	const char *entries;
 };
+struct in_audit {
+	const char *entries, *rate, *base;
+};
 struct in_file {
-	const char *name, *itlb_multihit, *guard;
+	const char *name, *itlb_multihit, *guard, *panic;
 	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
 	struct in_trace *trace;
+	struct in_audit *audit;
 	struct in_schedule *schedules;
 	struct in_shared *shared;
 	struct in_partition *partitions;
@@ -208,6 +214,9 @@ struct plan {
 	const struct in_file *in;
 	uint64_t board_memory;
 	unsigned trace_entries, trace_memory; /* of each CPU, 0: no trace; index of the memory that holds them */
+	unsigned audit_entries, audit_memory, audit_rate; /* likewise; records a second that a partition may cause on a CPU */
+	bool panic_reset;
+	uint32_t core_used; /* of CORE_MEMORY_SIZE */
 };
 
 struct options {

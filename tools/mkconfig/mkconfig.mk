@@ -4,7 +4,7 @@ BUILD ?= build
 HOSTCC ?= gcc
 MKCONFIG = $(BUILD)/mkconfig
 MKCONFIG_SOURCES = $(sort $(wildcard tools/mkconfig/*.c)) config/validate.c config/validate_time.c config/validate_io.c ept/pagetable.c ept/walk.c core/sha256.c
-MKCONFIG_HEADERS = $(wildcard tools/mkconfig/*.h config/*.h ept/*.h guest/kit/info.h hypercall/abi.h core/sha256.h) config/features.def
+MKCONFIG_HEADERS = $(wildcard tools/mkconfig/*.h config/*.h ept/*.h guest/kit/info.h hypercall/*.h core/sha256.h) config/features.def
 MKCONFIG_CFLAGS = -std=c17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Werror -D_POSIX_C_SOURCE=200809L
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From the file's structures to the tables, and the tables past the validator with every fault led back to its line. */
 #include "mkconfig.h"
+#include "../../hypercall/audit.h"
 #include "../../hypercall/trace.h"
 
 #include <inttypes.h>
@@ -14,6 +15,7 @@
 #define KIT_MIN KIB(64)
 #define BASE_MIN MIB(1)
 #define ANSWER_LIMIT_DEFAULT_US 1000u
+#define AUDIT_RATE_DEFAULT 16u
 #define PCI_HOLE GIB(1) /* boards with more than 3 GiB move what lies under it above 4 GiB */
 
 static struct config_memory *add_memory(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
@@ -39,22 +41,59 @@ static void fix_base(const struct plan *plan, struct config_memory *m, unsigned 
 		     size_text(plan->board_memory));
 }
 
-/* A ring for each CPU, whether it has partitions or not: its place is then its number's. */
+/* A memory that the core writes: a part for each CPU, whether it has partitions or not; its place is then its number's. */
+static struct config_memory *add_core_memory(struct plan *plan, const char *name, uint64_t part)
+{
+	const uint64_t size = (part + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	struct config_memory *m = add_memory(plan, name, size * plan->config.cpu_count, CONFIG_CORE);
+
+	m->core_at = plan->core_used;
+	if (size > CORE_MEMORY_SIZE - plan->core_used)
+		fail(line_of("%s", name), "%s: what the core writes for partitions needs more than %s a CPU", name,
+		     size_text(CORE_MEMORY_SIZE));
+	plan->core_used += (uint32_t)size;
+	return m;
+}
+
+static unsigned parse_entries(unsigned line, const char *string, unsigned min, unsigned max)
+{
+	uint64_t entries = parse_number(line, "entries", string, min, max);
+
+	if ((entries & (entries - 1)) != 0)
+		fail(line, "entries: %" PRIu64 " is not a power of two", entries);
+	return (unsigned)entries;
+}
+
 static void build_trace(struct plan *plan)
 {
 	const struct in_trace *trace = plan->in->trace;
-	unsigned line = line_of("trace/entries");
-	uint64_t entries, part;
 
 	if (trace == NULL)
 		return;
-	entries = parse_number(line, "entries", trace->entries, TRACE_ENTRIES_MIN, TRACE_ENTRIES_MAX);
-	if ((entries & (entries - 1)) != 0)
-		fail(line, "entries: %" PRIu64 " is not a power of two", entries);
-	part = (sizeof(struct trace_ring) + entries * sizeof(struct trace_record) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	plan->trace_entries = (unsigned)entries;
+	plan->trace_entries =
+		parse_entries(line_of("trace/entries"), trace->entries, TRACE_ENTRIES_MIN, TRACE_ENTRIES_MAX);
 	plan->trace_memory = plan->config.memory_count;
-	add_memory(plan, "trace", part * plan->config.cpu_count, CONFIG_CORE);
+	add_core_memory(plan, "trace",
+	                sizeof(struct trace_ring) + plan->trace_entries * sizeof(struct trace_record));
+}
+
+static void build_audit(struct plan *plan)
+{
+	const struct in_audit *audit = plan->in->audit;
+
+	if (audit == NULL)
+		return;
+	plan->audit_entries =
+		parse_entries(line_of("audit/entries"), audit->entries, AUDIT_ENTRIES_MIN, AUDIT_ENTRIES_MAX);
+	plan->audit_rate = AUDIT_RATE_DEFAULT;
+	if (audit->rate != NULL)
+		plan->audit_rate = (unsigned)parse_number(line_of("audit/rate"), "rate", audit->rate, 1,
+		                                          plan->audit_entries / 4);
+	plan->audit_memory = plan->config.memory_count;
+	fix_base(plan,
+	         add_core_memory(plan, "audit",
+	                         sizeof(struct audit_ring) + plan->audit_entries * sizeof(struct audit_record)),
+	         line_of("audit/base"), audit->base);
 }
 
 static void build_memories(struct plan *plan)
@@ -62,7 +101,7 @@ static void build_memories(struct plan *plan)
 	const struct in_file *in = plan->in;
 	uint64_t total = 0, limit = plan->board_memory - BOARD_RESERVE;
 
-	plan->memories = allocate((in->partitions_count + in->shared_count + 1) * sizeof *plan->memories);
+	plan->memories = allocate((in->partitions_count + in->shared_count + CORE_MEMORIES_MAX) * sizeof *plan->memories);
 	for (unsigned i = 0; i < in->partitions_count; i++) {
 		const struct in_partition *p = &in->partitions[i];
 		bool linux = p->boot->linux != NULL;
@@ -77,6 +116,7 @@ static void build_memories(struct plan *plan)
 		fix_base(plan, add_memory(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
 	}
 	build_trace(plan);
+	build_audit(plan);
 	for (unsigned i = 0; i < plan->config.memory_count; i++)
 		total += plan->memories[i].size;
 	if (total > limit)
@@ -169,6 +209,7 @@ static void build_partition(struct plan *plan, unsigned partition)
 static void build_machine(struct plan *plan)
 {
 	static const char *const itlb[] = { "small_pages", "accept", "refuse" };
+	static const char *const panics[] = { "stop", "reset" };
 	const struct in_file *in = plan->in;
 	struct config *c = &plan->config;
 
@@ -186,6 +227,8 @@ static void build_machine(struct plan *plan)
 	if (in->itlb_multihit != NULL)
 		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit,
 		                                       itlb, LENGTH(itlb));
+	if (in->panic != NULL)
+		plan->panic_reset = parse_name(line_of("panic"), "panic", in->panic, panics, LENGTH(panics)) == 1;
 	plan->cpus = allocate(c->cpu_count * sizeof *plan->cpus);
 	plan->slots = allocate(c->cpu_count * sizeof *plan->slots);
 }
@@ -238,7 +281,7 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 			return line_of("name");
 		partition = plan->config.partition_count;
 		if (plan->memories[f->index].owner == CONFIG_CORE)
-			return line_of("trace");
+			return line_of("%s", plan->memories[f->index].name);
 		if (f->index >= partition)
 			return line_of("shared/%u/%s", f->index - partition,
 			               f->rule == RULE_MEMORY_PLACE ? "base" : "name");
