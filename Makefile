@@ -100,6 +100,12 @@ endif
 ifeq ($(filter-out 0,$(CONFIG_INTERRUPTS)),)
 CORE_C := $(filter-out core/machine_ioapic.c vmx/interrupt.c,$(CORE_C))
 endif
+ifneq ($(filter-out 0,$(CONFIG_IOMMU)),)
+CORE_C += config/validate_devices.c
+endif
+ifneq ($(filter-out 0,$(CONFIG_DEVICES)),)
+CORE_C += config/validate_pci.c
+endif
 ifeq ($(filter-out 0,$(CONFIG_COMPANIONS)),)
 CORE_C := $(filter-out vmx/companion.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/companion.asm,$(CORE_ASM))

@@ -37,6 +37,7 @@
 #define RIGHT_READ 1u
 #define RIGHT_WRITE 2u
 #define RIGHT_EXEC 4u
+#define RIGHT_DEVICE 8u /* not in config_map: registers, uncacheable. Of a BAR, with read and write */
 
 /*
  * A run of host memory. Private to one partition, declared shared, or written by the core (CONFIG_CORE): then it has one part
@@ -140,6 +141,7 @@ enum config_port_kind {
 	PORT_SLEEP,     /* ACPI sleep control register: bit 5 (SLP_EN) with type 5 stops the partition */
 	PORT_RESET,     /* ACPI reset register: writing 6 is a reset request */
 	PORT_COMPANION, /* the partition's companion answers */
+	PORT_PCI,       /* CF8h, CFCh to CFFh: the configuration space of its devices (vmx/pciview.h) */
 	PORT_KIND_COUNT
 };
 
@@ -180,6 +182,42 @@ struct config_interrupt {
 #define CONFIG_INTERRUPT_VECTOR 0x30u
 #define CONFIG_MAX_INTERRUPTS 64u
 #define CONFIG_MAX_IRQ 239u
+
+/* The way to a PCI function: from a bus down, through bridges. */
+#define CONFIG_PATH_MAX 8u
+struct config_path {
+	uint8_t bus, depth;
+	uint8_t devfn[CONFIG_PATH_MAX]; /* device << 3 | function; all but the last of `depth` are bridges */
+};
+
+struct config_bar {
+	uint64_t hpa, gpa, size; /* io: ports, gpa = hpa; else multiples of PAGE_SIZE. Size: a power of two; 0: hidden, or none */
+	uint8_t io;
+};
+
+/*
+ * A PCI function of segment 0 that a partition has, whole. Its vectors' entries in the interrupt remapping table begin at first_vector.
+ * The partition sees it as the only function of device `slot` on its own bus 0, with the BARs that are listed and no others
+ * (vmx/pciview.h).
+ */
+#define CONFIG_BARS 6u
+struct config_device {
+	struct config_path path;
+	uint16_t partition;
+	uint16_t first_vector, vectors;
+	uint16_t vendor, device; /* what must be found there; vendor 0: anything */
+	uint8_t slot;            /* 1 to DEVICE_SLOTS, each once in a partition */
+	uint8_t reset_required;  /* 1: blocked if it knows no generic reset */
+	uint8_t interrupt;       /* 1: its INTA is pin DEVICE_PIN(slot) of the partition's virtual I/O APIC */
+	struct config_bar bars[CONFIG_BARS];
+};
+#define DEVICE_SLOTS 8u
+#define DEVICE_PIN(slot) (15u + (slot)) /* config/acpi/dsdt.asl: _PRT */
+#define CONFIG_MAX_DEVICES 64u
+#define CONFIG_IRTES 256u /* entries of the interrupt remapping table: config.interrupts first, then the devices' vectors */
+
+/* What to do on a machine where devices cannot be confined. IOMMU_NONE: nothing about devices is looked at. */
+enum config_iommu { IOMMU_NONE, IOMMU_ABSENT_OK, IOMMU_REQUIRE };
 
 /* Errors a guest can cause, each with one action. */
 enum error_class {
@@ -296,7 +334,8 @@ struct config {
 	const struct config_partition *partitions;
 	const struct config_schedule *schedules;
 	const struct config_interrupt *interrupts;
-	uint16_t interrupt_count;
+	const struct config_device *devices; /* in the order of their partitions */
+	uint16_t interrupt_count, device_count;
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
 	uint32_t
 		guard; /* microseconds kept free after each window: G = W + S, the most by which the next may start late */
@@ -304,6 +343,7 @@ struct config {
 	uint16_t debug_port;   /* a byte port that gets a copy of all console text (0xe9); 0: none */
 	uint8_t itlb_multihit; /* enum config_itlb */
 	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
+	uint8_t iommu;         /* enum config_iommu */
 };
 
 extern const struct config config;

@@ -19,6 +19,8 @@
 #define CONFIG_SCHEDULES CONFIG_MAX_SCHEDULES
 #define CONFIG_MMIO CONFIG_MAX_MMIO
 #define CONFIG_COMPANIONS CONFIG_MAX_PARTITIONS
+#define CONFIG_IOMMU 1u
+#define CONFIG_DEVICES CONFIG_MAX_DEVICES
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -492,7 +494,8 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 	if (check_counts(c, fault) != RULE_OK || (CONFIG_COMPANIONS && check_companions(c, fault) != RULE_OK) ||
 	    check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
 	    check_maps(c, fault) != RULE_OK || config_validate_time(c, fault) != RULE_OK ||
-	    (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK))
+	    (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK) ||
+	    (CONFIG_IOMMU && config_validate_devices(c, fault) != RULE_OK))
 		return fault->rule;
 	if (!console_valid(c))
 		return config_fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -503,6 +506,8 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 		    check_policy(c, p, i, fault) != RULE_OK)
 			return fault->rule;
 	}
+	if (CONFIG_DEVICES && config_validate_pci(c, fault) != RULE_OK)
+		return fault->rule;
 	return config_fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
 
@@ -541,6 +546,20 @@ const char *config_rule_text(enum config_rule rule)
 			"an interrupt is out of range, belongs to two, or to a partition without a virtual I/O APIC",
 		[RULE_INTERRUPT_CPU] =
 			"interrupts of the machine can go to one CPU only, on which their owners' vCPUs all are",
+#endif
+#if CONFIG_IOMMU
+		[RULE_DEVICE] = "a PCI function is out of range, out of order, or given twice",
+		[RULE_DEVICE_GROUP] =
+			"PCI functions that can reach each other, of one device or behind one root port, belong to one partition",
+		[RULE_DEVICE_MAP] =
+			"a partition with devices has memory at FEE00000h-FEEFFFFFh, where their writes are interrupts",
+#endif
+#if CONFIG_DEVICES
+		[RULE_DEVICE_SLOT] = "a device's slot is out of range or taken, or its interrupt is missing or an edge",
+		[RULE_DEVICE_BAR] =
+			"a BAR is not of a possible size and place, or overlaps memory, ports of others, or another BAR",
+		[RULE_DEVICE_DMA] =
+			"where devices may be not confined, a partition that has some must see its memory where it is (identity)",
 #endif
 		[RULE_COMPANION] =
 			"a companion and its master disagree: one companion, for one partition, of one vCPU, without ports",

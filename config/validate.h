@@ -43,6 +43,14 @@ enum config_rule {
 	RULE_APIC, /* xAPIC mode, or an I/O APIC, for a partition with a vCPU on a dedicated CPU (index); or its page is missing */
 	RULE_INTERRUPT, /* interrupt `index`: number or pin out of range, taken twice (other), or its owner has no I/O APIC */
 	RULE_INTERRUPT_CPU, /* interrupt `index`: its owner's CPUs are more than one, or not that of interrupt `other` */
+	/* PCI functions (validate_devices.c): `index` in config.devices. */
+	RULE_DEVICE, /* partition, path or vectors out of range, out of order, `iommu` not said, or given twice (other) */
+	RULE_DEVICE_GROUP, /* it and `other` belong to different partitions, and can reach each other */
+	RULE_DEVICE_MAP, /* map `index` of a partition with device `other` lies where devices' writes are interrupts */
+	/* How their partitions see them (validate_pci.c). */
+	RULE_DEVICE_SLOT, /* slot out of range or taken twice (other), or its interrupt is missing or an edge */
+	RULE_DEVICE_BAR,  /* a BAR's size or place is impossible, or it overlaps memory, ports of others, or a BAR of `other` */
+	RULE_DEVICE_DMA,  /* devices may be not confined, but its owner does not see its memory where it is */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED, /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
 	RULE_SLOT,      /* a CPU's slots are not in order: by partition, then priority, then vCPU (partition and index:
@@ -87,6 +95,12 @@ enum config_rule config_validate_time(const struct config *c, struct config_faul
 
 /* The part of it that is about emulated registers and interrupts: validate_io.c. Partitions and their CPUs are sound. */
 enum config_rule config_validate_io(const struct config *c, struct config_fault *fault);
+
+/* The part of it that is about PCI functions: validate_devices.c. Partitions are sound. */
+enum config_rule config_validate_devices(const struct config *c, struct config_fault *fault);
+
+/* The part of it that is about how partitions see them: validate_pci.c. All others are done. */
+enum config_rule config_validate_pci(const struct config *c, struct config_fault *fault);
 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);

@@ -49,6 +49,8 @@ void core_main(struct handoff *from_loader)
 	print("loader: %lu ticks, of these %lu for reading files\n", handoff.tsc_handoff - handoff.tsc_loader_start,
 	      handoff.ticks_files);
 	check_configuration();
+	if (CONFIG_IOMMU)
+		refuse("the configuration has devices (iommu), and this core cannot confine them yet");
 	cpus_enumerate();
 	cpus_start();
 	if (config.itlb_multihit == ITLB_REFUSE && vmx_itlb_multihit())

@@ -45,11 +45,33 @@ static uint32_t max_shift(const struct config_map *map)
 	return vmx_ept_1g() ? 30 : 21;
 }
 
+/* The registers of its devices; returns how many ranges that are. The configuration is checked: they are CONFIG_BARS_MAX at most. */
+static uint32_t map_bars(uint16_t index, struct pt_pool *pool, struct walk_allowed *allowed)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < config.device_count * CONFIG_BARS; i++) {
+		const struct config_device *d = &config.devices[i / CONFIG_BARS];
+		const struct config_bar *b = &d->bars[i % CONFIG_BARS];
+		enum pt_result r;
+
+		if (d->partition != index || !b->size || b->io)
+			continue;
+		r = pt_map(&pt_format_ept_device, pool, b->gpa, b->hpa, b->size, RIGHT_READ | RIGHT_WRITE, 21);
+		if (r != PT_OK)
+			panic("EPT of %s, BAR at %lx: error %u", config.partitions[index].name, b->hpa, (uint32_t)r);
+		allowed[count++] = (struct walk_allowed){ b->gpa, b->hpa, b->size,
+			                                  RIGHT_READ | RIGHT_WRITE | RIGHT_DEVICE };
+	}
+	return count;
+}
+
 /* The tables of one partition, from `pool`, and the proof that they reach what the configuration says and nothing else. */
 static void build_one(uint16_t index, struct pt_pool *pool)
 {
 	const struct config_partition *p = &config.partitions[index];
-	struct walk_allowed allowed[CONFIG_MAPS_MAX];
+	struct walk_allowed allowed[CONFIG_MAPS_MAX + CONFIG_BARS_MAX];
+	uint32_t count = p->map_count;
 	struct walk_fault fault;
 	enum walk_result result;
 
@@ -64,7 +86,9 @@ static void build_one(uint16_t index, struct pt_pool *pool)
 			panic("EPT of %s, map %u: error %u", p->name, i, (uint32_t)r);
 		allowed[i] = (struct walk_allowed){ map->gpa, hpa, map->size, map->rights };
 	}
-	result = walk_ept(pool->phys, read_table, pool, allowed, p->map_count, cpuid(0x80000008, 0).r[0] & 0xff,
+	if (CONFIG_DEVICES)
+		count += map_bars(index, pool, allowed + count);
+	result = walk_ept(pool->phys, read_table, pool, allowed, count, cpuid(0x80000008, 0).r[0] & 0xff,
 	                  vmx_ept_1g(), &fault);
 	if (result != WALK_OK)
 		panic("EPT of %s: %s at guest-physical %lx, entry %lx, level %u", p->name, walk_result_name(result),

@@ -10,13 +10,14 @@
 
 /* Indexed by RIGHT_*, which are the bits of an EPT entry. Write without read is a misconfiguration, execute without
  * read one on CPUs that lack it (SDM Vol. 3C, 29.3.3.1), so that both are refused everywhere. */
-const struct pt_format pt_format_ept = {
-	.table = 7,
-	.leaf = 6u << 3, /* write-back */
-	.large = 1u << 7,
-	.right = { NOT_EXPRESSIBLE, 1, NOT_EXPRESSIBLE, 3, NOT_EXPRESSIBLE, 5, NOT_EXPRESSIBLE, 7 },
-	.present = 7,
-};
+#define EPT_FORMAT(memory_type)                                                                              \
+	{                                                                                                    \
+		.table = 7, .leaf = (memory_type) << 3, .large = 1u << 7,                                    \
+		.right = { NOT_EXPRESSIBLE, 1, NOT_EXPRESSIBLE, 3, NOT_EXPRESSIBLE, 5, NOT_EXPRESSIBLE, 7 }, \
+		.present = 7                                                                                 \
+	}
+const struct pt_format pt_format_ept = EPT_FORMAT(6u); /* write-back */
+const struct pt_format pt_format_ept_device = EPT_FORMAT(0u);
 
 #define P 0x1ull
 #define RW 0x2ull

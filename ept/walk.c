@@ -10,7 +10,10 @@
 #define SMALLEST_PAGE 4096ull
 #define READ 1u
 #define RWX 7u
-#define WRITE_BACK (6ull << 3)     /* bits 5:3 of a leaf */
+#define MEMORY_TYPE (7ull << 3)    /* of a leaf */
+#define WRITE_BACK (6ull << 3)     /* the one or */
+#define UNCACHEABLE (0ull << 3)    /* the other, for devices' registers: walk_allowed.rights has DEVICE then */
+#define DEVICE 8u
 #define LEAF_ABOVE_LEVEL_1 0x80ull /* bit 7 */
 
 struct step { /* where the walk stands in the table of one level */
@@ -48,7 +51,9 @@ static int well_formed(const struct walk *w, uint64_t entry, uint32_t level)
 	if (is_leaf(entry, level)) {
 		if (level > w->top_leaf)
 			return 0;
-		expected |= WRITE_BACK | (level > 1 ? LEAF_ABOVE_LEVEL_1 : 0);
+		if ((entry & MEMORY_TYPE) != WRITE_BACK && (entry & MEMORY_TYPE) != UNCACHEABLE)
+			return 0;
+		expected |= (entry & MEMORY_TYPE) | (level > 1 ? LEAF_ABOVE_LEVEL_1 : 0);
 		return (entry & ~(w->address & ~(span(level) - 1))) == expected;
 	}
 	return (entry & ~w->address) == expected;
@@ -138,8 +143,9 @@ enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, c
 		uint32_t rights = s->rights & (uint32_t)(fault->entry & RWX);
 
 		if (is_leaf(fault->entry, level)) {
+			const uint32_t type = (fault->entry & MEMORY_TYPE) == UNCACHEABLE ? DEVICE : 0;
 			enum walk_result result = check_leaf(&w, fault->in, fault->entry & w.address, span(level),
-			                                     rights);
+			                                     rights | type);
 
 			if (result != WALK_OK)
 				return result;

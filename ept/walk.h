@@ -11,7 +11,7 @@
 /* One mapping a table is allowed to contain: [in, in+size) -> [out, out+size) with exactly these rights. */
 struct walk_allowed {
 	uint64_t in, out, size;
-	uint32_t rights; /* RIGHT_* of config.h */
+	uint32_t rights; /* RIGHT_* of config.h; with RIGHT_DEVICE its leaves are uncacheable, else write-back */
 };
 
 /* How the walker reads a table at a physical address. Returns a pointer to 512 entries, or 0 if the address is
@@ -35,7 +35,7 @@ struct walk_fault { /* where: filled in for every result but WALK_OK */
 
 /*
  * Walk the EPT (four levels, SDM Vol. 3C 29.3.2) rooted at physical address `root`. Every present leaf must lie in exactly
- * one element of `allowed`, with its rights and memory type write-back; the number of bytes mapped must equal the number allowed. `allowed` elements must
+ * one element of `allowed`, with its rights and memory type; the number of bytes mapped must equal the number allowed. `allowed` elements must
  * not overlap in `in`. max_phys_bits: the CPU's MAXPHYADDR. large_1g: 1 GiB leaves are valid on this CPU.
  */
 enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, const struct walk_allowed *allowed,

@@ -175,8 +175,10 @@ static void reserved_bits(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		uint64_t value = built(leaves[i].in, leaves[i].level), page = 4096ull << 9 * (leaves[i].level - 1);
 
-		for (uint64_t type = 0; type < 6; type++) /* every memory type but write-back; 7 is invalid anyway */
-			assert_found(leaves[i].in, leaves[i].level, (value & ~(7ull << 3)) | type << 3, WALK_RESERVED);
+		assert_found(leaves[i].in, leaves[i].level, value & ~(7ull << 3), WALK_RIGHTS); /* only for devices' registers */
+		for (uint64_t type = 1; type < 8; type++) /* every other memory type but write-back */
+			if (type != 6)
+				assert_found(leaves[i].in, leaves[i].level, (value & ~(7ull << 3)) | type << 3, WALK_RESERVED);
 		for (uint64_t bit = 64; bit < page;
 		     bit <<= 1) /* ignore-PAT, A, D, ..., low address bits of large leaves */
 			if (!(value & bit))
@@ -235,6 +237,22 @@ static void maze(void **state)
 	assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, &one, 1, 40, 1, &fault), WALK_TABLE);
 }
 
+/* Registers are uncacheable, and memory is not. */
+static void devices(void **state)
+{
+	static const struct walk_allowed one = { 0xc0000000, 0xd0000000, LARGE_PAGE_SIZE + PAGE_SIZE,
+		                                 RIGHT_READ | RIGHT_WRITE | RIGHT_DEVICE };
+	const struct pt_format *const formats[] = { &pt_format_ept_device, &pt_format_ept };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		pool = (struct pt_pool){ memory, POOL_PHYS, POOL_PAGES, 0 };
+		pt_init(&pool);
+		assert_int_equal(pt_map(formats[i], &pool, one.in, one.out, one.size, RIGHT_READ | RIGHT_WRITE, 30), PT_OK);
+		assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, &one, 1, 40, 1, &fault), i == 0 ? WALK_OK : WALK_RIGHTS);
+	}
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -253,6 +271,7 @@ int main(void)
 		cmocka_unit_test(reserved_bits),
 		cmocka_unit_test(circles),
 		cmocka_unit_test(maze),
+		cmocka_unit_test(devices),
 		cmocka_unit_test(names),
 	};
 

@@ -18,43 +18,55 @@ static void add_range(const struct plan *plan, unsigned partition, uint64_t gpa,
 }
 
 /* ISA interrupts are edges, active high; others are PCI's: level, active low. */
-static void add_interrupt(struct plan *plan, unsigned partition, unsigned index)
+void interrupt_wiring(struct config_interrupt *x, const char *path, const char *trigger, const char *polarity)
 {
-	const struct in_interrupt *in = &plan->extra[partition].in->interrupts[index];
-	unsigned count = plan->config.interrupt_count;
-	struct config_interrupt x = { .partition = (uint16_t)partition };
+	x->level = x->irq >= 16;
+	if (trigger != NULL)
+		x->level = (uint8_t)parse_name(line_of("%s/trigger", path), "trigger", trigger, trigger_names,
+		                               LENGTH(trigger_names));
+	x->active_low = x->irq >= 16;
+	if (polarity != NULL)
+		x->active_low = (uint8_t)parse_name(line_of("%s/polarity", path), "polarity", polarity, polarity_names,
+		                                    LENGTH(polarity_names));
+}
 
-	x.irq = (uint8_t)parse_number(line_of("partitions/%u/interrupts/%u/irq", partition, index), "irq", in->irq, 0,
-	                              CONFIG_MAX_IRQ);
-	x.pin = (uint8_t)parse_number(line_of("partitions/%u/interrupts/%u/pin", partition, index), "pin", in->pin, 0,
-	                              IOAPIC_PINS - 1);
-	x.level = x.irq >= 16;
-	if (in->trigger != NULL)
-		x.level = (uint8_t)parse_name(line_of("partitions/%u/interrupts/%u/trigger", partition, index),
-		                              "trigger", in->trigger, trigger_names, LENGTH(trigger_names));
-	x.active_low = x.irq >= 16;
-	if (in->polarity != NULL)
-		x.active_low = (uint8_t)parse_name(line_of("partitions/%u/interrupts/%u/polarity", partition, index),
-		                                   "polarity", in->polarity, polarity_names, LENGTH(polarity_names));
-	for (unsigned i = 0; i < plan->partitions[partition].port_count; i++)
-		if (plan->partitions[partition].ports[i].kind == PORT_UART && x.pin == UART_PIN)
-			fail(line_of("partitions/%u/interrupts/%u/pin", partition, index),
-			     "pin: %u is the emulated serial port's", UART_PIN);
+void interrupt_add(struct plan *plan, unsigned line, struct config_interrupt x, unsigned origin)
+{
+	unsigned count = plan->config.interrupt_count;
+
 	if (count == CONFIG_MAX_INTERRUPTS)
-		fail(line_of("partitions/%u/interrupts/%u", partition, index),
-		     "interrupts: the limit is %u in all partitions", CONFIG_MAX_INTERRUPTS);
+		fail(line, "interrupts: the limit is %u in all partitions", CONFIG_MAX_INTERRUPTS);
 	plan->interrupts = grow(plan->interrupts, count, sizeof *plan->interrupts);
 	plan->interrupts[count] = x;
 	plan->interrupt_origin = grow(plan->interrupt_origin, count, sizeof *plan->interrupt_origin);
-	plan->interrupt_origin[count] = index;
+	plan->interrupt_origin[count] = origin;
 	plan->config.interrupt_count = (uint16_t)(count + 1);
+}
+
+static void add_interrupt(struct plan *plan, unsigned partition, unsigned index)
+{
+	const struct in_interrupt *in = &plan->extra[partition].in->interrupts[index];
+	const char *path = text("partitions/%u/interrupts/%u", partition, index);
+	struct config_interrupt x = { .partition = (uint16_t)partition };
+
+	x.irq = (uint8_t)parse_number(line_of("%s/irq", path), "irq", in->irq, 0, CONFIG_MAX_IRQ);
+	x.pin = (uint8_t)parse_number(line_of("%s/pin", path), "pin", in->pin, 0, IOAPIC_PINS - 1);
+	interrupt_wiring(&x, path, in->trigger, in->polarity);
+	for (unsigned i = 0; i < plan->partitions[partition].port_count; i++)
+		if (plan->partitions[partition].ports[i].kind == PORT_UART && x.pin == UART_PIN)
+			fail(line_of("%s/pin", path), "pin: %u is the emulated serial port's", UART_PIN);
+	interrupt_add(plan, line_of("%s", path), x, index);
 }
 
 /* A dedicated CPU takes interrupts with no exit, at vectors that are the guest's choice: the core cannot know which. */
 static void check_cpus(const struct plan *plan, unsigned partition)
 {
 	const struct config_partition *p = &plan->partitions[partition];
-	const char *key = p->xapic ? "apic" : plan->extra[partition].in->interrupts_count > 0 ? "interrupts" : "ioapic";
+	const struct in_partition *in = plan->extra[partition].in;
+	const char *key = p->xapic                 ? "apic" :
+	                  in->interrupts_count > 0 ? "interrupts" :
+	                  pci_has_interrupts(in)   ? "devices" :
+	                                             "ioapic";
 
 	for (unsigned i = 0; i < p->vcpu_count; i++)
 		if (!plan->cpus[p->vcpus[i].cpu].scheduled)
@@ -73,7 +85,8 @@ void devices_build(struct plan *plan, unsigned partition)
 	if (in->apic != NULL)
 		p->xapic = (uint8_t)parse_name(line_of("partitions/%u/apic", partition), "apic", in->apic, apic_names,
 		                               LENGTH(apic_names));
-	if (in->interrupts_count > 0 || parse_truth(line_of("partitions/%u/ioapic", partition), "ioapic", in->ioapic))
+	if (in->interrupts_count > 0 || pci_has_interrupts(in) ||
+	    parse_truth(line_of("partitions/%u/ioapic", partition), "ioapic", in->ioapic))
 		p->ioapic = ++ioapics;
 	if (p->ioapic != 0)
 		add_range(plan, partition, MMIO_IOAPIC_BASE, MMIO_IOAPIC);
@@ -87,11 +100,16 @@ void devices_build(struct plan *plan, unsigned partition)
 
 unsigned device_fault_line(const struct plan *plan, const struct config_fault *f)
 {
+	unsigned origin;
+
 	switch (f->rule) {
 	case RULE_INTERRUPT:
 	case RULE_INTERRUPT_CPU:
-		return line_of("partitions/%u/interrupts/%u", plan->interrupts[f->index].partition,
-		               plan->interrupt_origin[f->index]);
+		origin = plan->interrupt_origin[f->index];
+		if (origin >= ORIGIN_DEVICE)
+			return line_of("partitions/%u/devices/%u/irq", plan->interrupts[f->index].partition,
+			               origin - ORIGIN_DEVICE);
+		return line_of("partitions/%u/interrupts/%u", plan->interrupts[f->index].partition, origin);
 	default:
 		return line_of("partitions/%u/%s", f->partition,
 		               plan->partitions[f->partition].xapic ? "apic" : "ioapic");

@@ -14,6 +14,7 @@ static const char *const kind_constants[MSR_KIND_COUNT] = {
 static const char *const port_constants[PORT_KIND_COUNT] = {
 	[PORT_NONE] = "PORT_NONE",   [PORT_PASS] = "PORT_PASS",   [PORT_UART] = "PORT_UART",
 	[PORT_SLEEP] = "PORT_SLEEP", [PORT_RESET] = "PORT_RESET", [PORT_COMPANION] = "PORT_COMPANION",
+	[PORT_PCI] = "PORT_PCI",
 };
 static const char *const error_constants[ERROR_CLASS_COUNT] = {
 	[ERROR_TRIPLE_FAULT] = "ERROR_TRIPLE_FAULT",
@@ -373,6 +374,7 @@ void emit_config(FILE *out, const struct plan *plan)
 	fprintf(out, "};\n");
 	emit_schedules(out, c);
 	emit_interrupts(out, c);
+	emit_pci(out, plan);
 	fprintf(out,
 	        "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
@@ -385,6 +387,7 @@ void emit_config(FILE *out, const struct plan *plan)
 		        c->schedule_count, c->guard, flush_text(c->flush));
 	if (c->interrupt_count > 0)
 		fprintf(out, "\t.interrupts = interrupts,\n\t.interrupt_count = %u,\n", c->interrupt_count);
+	emit_pci_members(out, c);
 	fprintf(out, "};\n");
 }
 
@@ -497,6 +500,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	emit_time_sizes(out, c);
 	emit_device_sizes(out, c);
 	emit_companion_sizes(out, c);
+	emit_pci_sizes(out, plan);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",

@@ -75,6 +75,34 @@ static const cyaml_schema_field_t interrupt_fields[] = {
 };
 static const cyaml_schema_value_t interrupt_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_interrupt,
 	                                                                  interrupt_fields) };
+static const cyaml_schema_field_t bar_fields[] = {
+	TEXT("bar", struct in_bar, bar),          TEXT("at", struct in_bar, at),
+	TEXT("size", struct in_bar, size),        TEXT_OPTIONAL("as", struct in_bar, as),
+	TEXT_OPTIONAL("gpa", struct in_bar, gpa), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t bar_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_bar, bar_fields) };
+static const cyaml_schema_field_t device_fields[] = {
+	TEXT("function", struct in_device, function),
+	TEXT_OPTIONAL("vectors", struct in_device, vectors),
+	TEXT_OPTIONAL("id", struct in_device, id),
+	TEXT_OPTIONAL("slot", struct in_device, slot),
+	TEXT_OPTIONAL("irq", struct in_device, irq),
+	TEXT_OPTIONAL("trigger", struct in_device, trigger),
+	TEXT_OPTIONAL("polarity", struct in_device, polarity),
+	TEXT_OPTIONAL("reset", struct in_device, reset),
+	LIST_OPTIONAL(struct in_device, bars, bar_entry, CONFIG_BARS),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t device_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_device,
+	                                                               device_fields) };
+static const cyaml_schema_field_t function_fields[] = {
+	TEXT("function", struct in_function, function),
+	TEXT("group", struct in_function, group),
+	TEXT_OPTIONAL("rmrr", struct in_function, rmrr),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t function_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_function,
+	                                                                 function_fields) };
 static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("triple_fault", struct in_errors, action[ERROR_TRIPLE_FAULT]),
 	TEXT_OPTIONAL("memory", struct in_errors, action[ERROR_MEMORY]),
@@ -117,6 +145,8 @@ static const cyaml_schema_field_t partition_fields[] = {
 	TEXT_OPTIONAL("apic", struct in_partition, apic),
 	TEXT_OPTIONAL("ioapic", struct in_partition, ioapic),
 	LIST_OPTIONAL(struct in_partition, interrupts, interrupt_entry, IOAPIC_PINS),
+	TEXT_OPTIONAL("identity", struct in_partition, identity),
+	LIST_OPTIONAL(struct in_partition, devices, device_entry, DEVICE_SLOTS),
 	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
 	MAPPING_OPTIONAL(struct in_partition, companion, companion_fields),
 	CYAML_FIELD_END,
@@ -134,6 +164,7 @@ static const cyaml_schema_value_t shared_entry = { CYAML_VALUE_MAPPING(CYAML_FLA
 static const cyaml_schema_field_t board_fields[] = {
 	TEXT("cpus", struct in_board, cpus),
 	TEXT("memory", struct in_board, memory),
+	LIST_OPTIONAL(struct in_board, pci, function_entry, 4096),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t console_fields[] = {
@@ -186,6 +217,7 @@ static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,
 	                     &schedule_entry, 1, LIST_MAX),
 	TEXT_OPTIONAL("guard", struct in_file, guard),
+	TEXT_OPTIONAL("iommu", struct in_file, iommu),
 	LIST_OPTIONAL(struct in_file, flush, word, LIST_MAX),
 	LIST_OPTIONAL(struct in_file, shared, shared_entry, CONFIG_MAX_PARTITIONS),
 	CYAML_FIELD_SEQUENCE("partitions", CYAML_FLAG_POINTER, struct in_file, partitions, &partition_entry, 1,

@@ -79,7 +79,7 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 
 	info->magic = KIT_INFO_MAGIC;
 	info->version = KIT_INFO_VERSION;
-	info->memory_size = plan->extra[partition].memory_size;
+	info->memory_size = plan->extra[partition].maps[0].size; /* with `identity` the first megabyte; the rest is a map */
 	info->tables_start = tables_start;
 	snprintf(info->name, sizeof info->name, "%s", p->name);
 	info->vcpu_count = p->vcpu_count;
@@ -110,8 +110,12 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 	const char *path = root_path(options, x->in->boot->kit);
 	struct blob file = read_file(line, path, ELF_LIMIT);
 	const char *fault = elf_fault(&file);
-	struct range ranges[1 + KIT_INFO_MAPS] = { { 0,
-		                                     x->memory_size > IDENTITY_MIN ? x->memory_size : IDENTITY_MIN } };
+	const uint64_t memory = x->maps[0].size;
+	const unsigned maps = plan->partitions[partition].map_count - 1u;
+	struct range ranges[1 + KIT_INFO_MAPS + DEVICE_SLOTS * CONFIG_BARS] = {
+		{ 0, memory > IDENTITY_MIN ? memory : IDENTITY_MIN }
+	};
+	unsigned count = 1;
 	struct blob tables;
 	uint64_t start;
 	uint8_t page[PAGE_SIZE] = { 0 };
@@ -119,16 +123,20 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 
 	if (fault != NULL)
 		fail(line, "%s %s", path, fault);
-	if (x->in->maps_count > KIT_INFO_MAPS)
+	if (maps > KIT_INFO_MAPS)
 		fail(line_of("partitions/%u/maps/%u", partition, KIT_INFO_MAPS),
 		     "maps: a kit partition has room for %u", KIT_INFO_MAPS);
-	for (unsigned i = 0; i < x->in->maps_count; i++)
-		ranges[i + 1] = (struct range){ x->maps[i + 1].gpa, x->maps[i + 1].size };
-	tables = identity_tables(0, ranges,
-	                         1 + x->in->maps_count); /* only for the size: where they stand depends on it */
-	start = x->memory_size - tables.size - PAGE_SIZE;
+	for (unsigned i = 0; i < maps; i++)
+		ranges[count++] = (struct range){ x->maps[i + 1].gpa, x->maps[i + 1].size };
+	for (unsigned i = 0; i < plan->config.device_count; i++)
+		for (unsigned j = 0; plan->devices[i].partition == partition && j < CONFIG_BARS; j++)
+			if (plan->devices[i].bars[j].size != 0 && !plan->devices[i].bars[j].io)
+				ranges[count++] =
+					(struct range){ plan->devices[i].bars[j].gpa, plan->devices[i].bars[j].size };
+	tables = identity_tables(0, ranges, count); /* only for the size: where they stand depends on it */
+	start = memory - tables.size - PAGE_SIZE;
 	free(tables.bytes);
-	tables = identity_tables(start + PAGE_SIZE, ranges, 1 + x->in->maps_count);
+	tables = identity_tables(start + PAGE_SIZE, ranges, count);
 	if (x->in->cpus_count == 0)
 		open_to_user(&tables);
 

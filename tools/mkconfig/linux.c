@@ -42,6 +42,7 @@ enum {
 	CMD_LINE_PTR = 0x228,
 	INITRD_ADDR_MAX = 0x22c,
 	KERNEL_ALIGNMENT = 0x230,
+	RELOCATABLE_KERNEL = 0x234,
 	XLOADFLAGS = 0x236,
 	CMDLINE_SIZE = 0x238,
 	PREF_ADDRESS = 0x258,
@@ -108,7 +109,15 @@ static void check_header(unsigned line, const char *path, const struct blob *fil
 		fail(line, "%s is cut off: %zu bytes, its header promises %" PRIu64, path, file->size, needed);
 }
 
-static struct kernel load_kernel(unsigned line, const char *path, uint64_t memory_size)
+/* A relocatable kernel also runs above the address it prefers, where the partition's memory is seen there only. */
+static void move_kernel(struct kernel *k, uint64_t start, uint64_t alignment)
+{
+	if (k->load < start && (k->file.bytes[RELOCATABLE_KERNEL] & 1) != 0)
+		k->load = (start + alignment - 1) / alignment * alignment;
+}
+
+/* The partition's memory above 1 MiB is [start, end). */
+static struct kernel load_kernel(unsigned line, const char *path, uint64_t start, uint64_t end)
 {
 	struct kernel k = { .file = read_file(line, path, FILE_LIMIT) };
 	const uint8_t *h = k.file.bytes;
@@ -124,10 +133,11 @@ static struct kernel load_kernel(unsigned line, const char *path, uint64_t memor
 	if (alignment == 0 || (alignment & (alignment - 1)) != 0 || k.load % alignment != 0 || k.load < MIB(1))
 		fail(line, "%s prefers address 0x%" PRIx64 " with alignment 0x%" PRIx64 ": that is no place for it",
 		     path, k.load, alignment);
-	if (k.load > memory_size || k.space > memory_size - k.load)
+	move_kernel(&k, start, alignment);
+	if (k.load < start || k.load > end || k.space > end - k.load)
 		fail(line,
 		     "%s needs 0x%" PRIx64 " + 0x%" PRIx64 " bytes to unpack itself; the partition has 0x%" PRIx64,
-		     path, k.load, k.space, memory_size);
+		     path, k.load, k.space, end - start + MIB(1));
 	return k;
 }
 
@@ -157,7 +167,7 @@ static void add_e820(uint8_t *params, uint64_t start, uint64_t end, uint32_t typ
 }
 
 static void fill_boot_params(uint8_t *params, const struct kernel *k, uint64_t initrd, uint64_t initrd_size,
-                             uint64_t memory_size)
+                             uint64_t start, uint64_t end)
 {
 	const uint8_t *h = k->file.bytes;
 
@@ -171,7 +181,7 @@ static void fill_boot_params(uint8_t *params, const struct kernel *k, uint64_t i
 	add_e820(params, 0, LOW_END, E820_RAM);
 	add_e820(params, HOLE_START, ACPI_START, E820_RESERVED);
 	add_e820(params, ACPI_START, MIB(1), E820_ACPI);
-	add_e820(params, MIB(1), memory_size, E820_RAM);
+	add_e820(params, start, end, E820_RAM);
 }
 
 /* Everything below 640 KiB, as one run. */
@@ -207,7 +217,9 @@ void linux_image(const struct plan *plan, unsigned partition, const struct optio
 	struct plan_partition *x = &plan->extra[partition];
 	const struct in_linux *in = x->in->boot->linux;
 	unsigned line = line_of("partitions/%u/boot/linux/kernel", partition);
-	struct kernel k = load_kernel(line, root_path(options, in->kernel), x->memory_size);
+	const struct config_map *top = &x->maps[x->own_maps - 1];
+	const uint64_t start = top->gpa > MIB(1) ? top->gpa : MIB(1), end = x->memory_end;
+	struct kernel k = load_kernel(line, root_path(options, in->kernel), start, end);
 	const char *cmdline = in->cmdline != NULL ? in->cmdline : "";
 	uint32_t cmdline_max = get32(k.file.bytes + CMDLINE_SIZE);
 	struct blob initrd = { 0 };
@@ -221,9 +233,9 @@ void linux_image(const struct plan *plan, unsigned partition, const struct optio
 		unsigned initrd_line = line_of("partitions/%u/boot/linux/initrd", partition);
 		const char *path = root_path(options, in->initrd);
 		initrd = read_file(initrd_line, path, FILE_LIMIT);
-		initrd_at = place_initrd(initrd_line, path, &k, initrd.size, x->memory_size);
+		initrd_at = place_initrd(initrd_line, path, &k, initrd.size, end);
 	}
-	fill_boot_params(params, &k, initrd_at, initrd.size, x->memory_size);
+	fill_boot_params(params, &k, initrd_at, initrd.size, start, end);
 	add_low(&x->image, line, params, cmdline);
 	add_acpi(&x->image, plan, partition, options);
 	image_add(&x->image, line, k.load, k.file.bytes + k.code, k.file.size - k.code);

@@ -28,7 +28,7 @@ static const char usage[] =
 	"  mkconfig plan FILE.yaml [--svg FILE]     print memory, cores and rights; with --svg draw them too\n"
 	"\n"
 	"  --root DIR    where the files that the configuration names are (default: here)\n"
-	"  --dsdt FILE   compiled DSDT for Linux partitions (default: dsdt.aml, or dsdt_ioapic.aml, in --root)\n"
+	"  --dsdt FILE   compiled DSDT for Linux partitions (default: in --root dsdt.aml, or the one that fits)\n"
 	"\n"
 	"A rejected configuration ends with status 1 and one line 'error: FILE:LINE: cause'.\n";
 
@@ -43,11 +43,20 @@ const char *root_path(const struct options *options, const char *path)
 	return options->root == NULL || path[0] == '/' ? path : text("%s/%s", options->root, path);
 }
 
+/* Somebody answers at the ports of configuration space. */
+static bool has_pci(const struct config_partition *p)
+{
+	for (unsigned i = 0; i < p->port_count; i++)
+		if (p->ports[i].first <= 0xcf8 && 0xcf8 <= p->ports[i].last)
+			return p->ports[i].kind == PORT_PCI || p->ports[i].kind == PORT_COMPANION;
+	return false;
+}
+
 const char *dsdt_path(const struct options *options, const struct config_partition *p)
 {
 	if (options->dsdt != NULL)
 		return options->dsdt;
-	return root_path(options, p->ioapic != 0 ? "dsdt_ioapic.aml" : "dsdt.aml");
+	return root_path(options, text("dsdt%s%s.aml", p->ioapic != 0 ? "_ioapic" : "", has_pci(p) ? "_pci" : ""));
 }
 
 /* A file on its way: collected in memory, then written beside its place, then renamed. */

@@ -80,6 +80,17 @@ struct in_map {
 struct in_interrupt {
 	const char *irq, *pin, *trigger, *polarity;
 };
+struct in_bar {
+	const char *bar, *at, *size, *as, *gpa;
+};
+struct in_device {
+	const char *function, *vectors, *id, *slot, *irq, *trigger, *polarity, *reset;
+	struct in_bar *bars;
+	unsigned bars_count;
+};
+struct in_function {
+	const char *function, *group, *rmrr;
+};
 struct in_companion {
 	const char *kit, *memory, *answer_within;
 	const char **ports, **hypercalls;
@@ -98,8 +109,9 @@ struct in_partition {
 	struct in_msr *msrs;
 	struct in_map *maps;
 	struct in_interrupt *interrupts;
-	const char *apic, *ioapic;
-	unsigned interrupts_count;
+	struct in_device *devices;
+	const char *apic, *ioapic, *identity;
+	unsigned interrupts_count, devices_count;
 	struct in_errors *on_error;
 	struct in_companion *companion;
 	unsigned master; /* of a companion's own entry, which input_load() appends; its cpus_count is 0 */
@@ -123,6 +135,8 @@ struct in_shared {
 };
 struct in_board {
 	const char *cpus, *memory;
+	struct in_function *pci;
+	unsigned pci_count;
 };
 struct in_console {
 	const char *uart, *debug_port;
@@ -134,7 +148,7 @@ struct in_audit {
 	const char *entries, *rate, *base;
 };
 struct in_file {
-	const char *name, *itlb_multihit, *guard, *panic;
+	const char *name, *itlb_multihit, *guard, *panic, *iommu;
 	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
@@ -187,10 +201,13 @@ struct plan_partition {
 	unsigned *msr_origin, *port_origin; /* index in the file's list, or ORIGIN_DEFAULT */
 	bool *feature_shown;                /* index: row of features.def */
 	uint64_t memory_size;
+	uint64_t memory_end; /* guest-physical: behind its own memory */
+	unsigned own_maps;   /* first in its list: one, or two with `identity` */
 	struct image image;
 	uint32_t ept_pages; /* worst case */
 };
 #define ORIGIN_DEFAULT UINT32_MAX
+#define ORIGIN_DEVICE 0x10000u
 
 /* A frame of a schedule, beside its constant table: where in the file it and its windows stand. */
 struct plan_frame {
@@ -206,7 +223,9 @@ struct plan {
 	struct config_memory *memories;
 	struct config_cpu *cpus;
 	struct config_interrupt *interrupts;
-	unsigned *interrupt_origin;      /* of an interrupt: index in its partition's list */
+	unsigned *interrupt_origin; /* of an interrupt: index in its partition's list, or ORIGIN_DEVICE + that of a device */
+	struct config_device *devices;
+	unsigned *device_origin; /* of a device: index in its partition's list */
 	struct config_slot **slots;      /* cpus[].slots, writable */
 	struct config_frame **frames;    /* schedules[].frames, writable */
 	struct plan_frame **frame_extra; /* [schedule][cpu] */
@@ -255,6 +274,21 @@ unsigned device_fault_line(const struct plan *plan, const struct config_fault *f
 const char *device_fault_detail(const struct plan *plan, const struct config_fault *f);
 const char *apics_text(const struct config_partition *p);                 /* "xAPIC, I/O APIC" */
 const char *interrupts_text(const struct plan *plan, unsigned partition); /* "IRQ 3 to pin 3, edge" */
+
+void interrupt_add(struct plan *plan, unsigned line, struct config_interrupt x, unsigned origin);
+/* Trigger and polarity, given or by default; `path`: of what the keys stand in. */
+void interrupt_wiring(struct config_interrupt *x, const char *path, const char *trigger, const char *polarity);
+
+/* pci.c: PCI functions of partitions */
+void pci_build(struct plan *plan);   /* before the partitions, whose ports and interrupts come with them */
+void pci_vectors(struct plan *plan); /* after them */
+bool pci_has_interrupts(const struct in_partition *in);
+unsigned pci_fault_line(const struct plan *plan, const struct config_fault *f);
+const char *pci_fault_detail(const struct plan *plan, const struct config_fault *f);
+const char *pci_text(const struct plan *plan, unsigned partition); /* "0000:00:1f.2 in slot 1, 1 vectors" */
+void emit_pci(FILE *out, const struct plan *plan);
+void emit_pci_members(FILE *out, const struct config *c);
+void emit_pci_sizes(FILE *out, const struct plan *plan);
 
 /* prove.c */
 void prove(struct plan *plan);

@@ -149,18 +149,44 @@ static unsigned find_shared(const struct plan *plan, unsigned line, const char *
 	fail(line, "memory: no shared memory is named '%s'", name);
 }
 
+/* What a device is to reach is seen where it is; the first megabyte, which a guest needs and gives to no device, at 0 all the same. */
+static void make_identity(const struct plan *plan, unsigned partition, struct config_map *maps)
+{
+	struct plan_partition *x = &plan->extra[partition];
+	const uint64_t base = plan->memories[partition].hpa;
+	unsigned line = line_of("partitions/%u/identity", partition);
+
+	if (base == CONFIG_HPA_ANY)
+		fail(line, "identity: the partition's memory needs a fixed place (base:)");
+	if (x->memory_size <= MIB(1) || base % MIB(1) != 0 || x->memory_size > LINUX_LIMIT ||
+	    base > LINUX_LIMIT - x->memory_size)
+		fail(line, "identity: needs more than 1 MiB of memory, at a whole MiB, below %s",
+		     size_text(LINUX_LIMIT));
+	maps[1] = maps[0];
+	maps[0].size = MIB(1);
+	maps[1].offset = MIB(1);
+	maps[1].gpa = base + MIB(1);
+	maps[1].size = x->memory_size - MIB(1);
+	x->memory_end = base + x->memory_size;
+	x->own_maps = 2;
+}
+
 static void build_maps(struct plan *plan, unsigned partition)
 {
 	struct plan_partition *x = &plan->extra[partition];
 	const struct in_partition *in = x->in;
-	struct config_map *maps = allocate((in->maps_count + 1) * sizeof *maps);
+	struct config_map *maps = allocate((in->maps_count + 2) * sizeof *maps);
 
 	maps[0] = (struct config_map){ .memory = (uint16_t)partition,
 		                       .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_EXEC,
 		                       .size = x->memory_size };
+	x->memory_end = x->memory_size;
+	x->own_maps = 1;
+	if (parse_truth(line_of("partitions/%u/identity", partition), "identity", in->identity))
+		make_identity(plan, partition, maps);
 	for (unsigned i = 0; i < in->maps_count; i++) {
 		const struct in_map *from = &in->maps[i];
-		struct config_map *to = &maps[i + 1];
+		struct config_map *to = &maps[i + x->own_maps];
 		uint64_t whole;
 		to->memory = (uint16_t)find_shared(plan, line_of("partitions/%u/maps/%u/memory", partition, i),
 		                                   from->memory);
@@ -181,7 +207,7 @@ static void build_maps(struct plan *plan, unsigned partition)
 	}
 	x->maps = maps;
 	plan->partitions[partition].maps = maps;
-	plan->partitions[partition].map_count = (uint16_t)(in->maps_count + 1);
+	plan->partitions[partition].map_count = (uint16_t)(in->maps_count + x->own_maps);
 }
 
 static void build_partition(struct plan *plan, unsigned partition)
@@ -251,9 +277,11 @@ void plan_build(struct plan *plan, const struct in_file *in)
 			fail(line_of("partitions/%u/boot", i), "boot: give one of 'linux' and 'kit'");
 	}
 	build_memories(plan);
+	pci_build(plan);
 	for (unsigned i = 0; i < in->partitions_count; i++)
 		build_partition(plan, i);
 	schedules_build(plan);
+	pci_vectors(plan);
 	c->cpus = plan->cpus;
 	c->memories = plan->memories;
 	c->partitions = plan->partitions;
@@ -272,7 +300,7 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_MEMORY_PLACE:
 	case RULE_MEMORY_OWNER:
 		if (x != NULL && f->index != CONFIG_NONE)
-			return line_of("partitions/%u/maps/%u/memory", partition, f->index - 1u);
+			return line_of("partitions/%u/maps/%u/memory", partition, f->index - x->own_maps);
 		if (x != NULL)
 			return line_of("partitions/%u/name", partition);
 		if (f->schedule != CONFIG_NONE)
@@ -289,9 +317,9 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_MAP_RANGE:
 	case RULE_MAP_OVERLAP:
 	case RULE_MAP_ALIAS:
-		return line_of("partitions/%u/maps/%u/at", partition, f->index - 1u);
+		return line_of("partitions/%u/maps/%u/at", partition, f->index - x->own_maps);
 	case RULE_MAP_RIGHTS:
-		return line_of("partitions/%u/maps/%u/rights", partition, f->index - 1u);
+		return line_of("partitions/%u/maps/%u/rights", partition, f->index - x->own_maps);
 	case RULE_MSR:
 	case RULE_MSR_HOST:
 		return line_of("partitions/%u/msrs/%u", partition, x->msr_origin[f->index]);
@@ -309,6 +337,13 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_INTERRUPT:
 	case RULE_INTERRUPT_CPU:
 		return device_fault_line(plan, f);
+	case RULE_DEVICE:
+	case RULE_DEVICE_GROUP:
+	case RULE_DEVICE_MAP:
+	case RULE_DEVICE_SLOT:
+	case RULE_DEVICE_BAR:
+	case RULE_DEVICE_DMA:
+		return pci_fault_line(plan, f);
 	default:
 		if (f->rule >= RULE_DEDICATED)
 			return time_fault_line(plan, f);
@@ -371,6 +406,13 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_INTERRUPT:
 	case RULE_INTERRUPT_CPU:
 		return device_fault_detail(plan, f);
+	case RULE_DEVICE:
+	case RULE_DEVICE_GROUP:
+	case RULE_DEVICE_MAP:
+	case RULE_DEVICE_SLOT:
+	case RULE_DEVICE_BAR:
+	case RULE_DEVICE_DMA:
+		return pci_fault_detail(plan, f);
 	default:
 		if (f->rule >= RULE_DEDICATED)
 			return time_fault_detail(plan, f);

@@ -45,21 +45,40 @@ static uint64_t *place(const struct plan *plan)
 }
 
 /* Enough for 4 KiB pages throughout, wherever the maps lie. */
-static uint32_t pool_pages(const struct config_partition *p)
+static uint32_t pool_pages(const struct plan *plan, unsigned partition)
 {
+	const struct config_partition *p = &plan->partitions[partition];
 	uint64_t pages = 1;
 
 	for (unsigned i = 0; i < p->map_count; i++)
 		pages += p->maps[i].size / LARGE_PAGE_SIZE + p->maps[i].size / GIB(1) + 6;
+	for (unsigned i = 0; i < plan->config.device_count; i++)
+		for (unsigned j = 0; j < CONFIG_BARS; j++) {
+			const struct config_bar *b = &plan->devices[i].bars[j];
+			pages += plan->devices[i].partition == partition ? b->size / LARGE_PAGE_SIZE + b->size / GIB(1) + 6 : 0;
+		}
 	return (uint32_t)pages;
+}
+
+static void build_map(struct pt_pool *pool, const struct plan *plan, unsigned partition, const char *what, unsigned number,
+                      struct walk_allowed *a, uint32_t max_shift)
+{
+	enum pt_result built = pt_map((a->rights & RIGHT_DEVICE) != 0 ? &pt_format_ept_device : &pt_format_ept, pool, a->in,
+	                              a->out, a->size, a->rights & ~RIGHT_DEVICE, max_shift);
+
+	if (built != PT_OK)
+		fail(line_of("partitions/%u/name", partition),
+		     "no page table can be built for %s %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", what, number,
+		     plan->partitions[partition].name, a->in, (int)built);
 }
 
 static void prove_partition(struct plan *plan, unsigned partition, const uint64_t *hpa)
 {
 	const struct config_partition *p = &plan->partitions[partition];
 	unsigned line = line_of("partitions/%u/name", partition);
-	struct walk_allowed *allowed = allocate(p->map_count * sizeof *allowed);
-	struct pt_pool pool = { .phys = POOL_PHYS, .pages = pool_pages(p) };
+	struct walk_allowed *allowed = allocate((p->map_count + DEVICE_SLOTS * CONFIG_BARS) * sizeof *allowed);
+	struct pt_pool pool = { .phys = POOL_PHYS, .pages = pool_pages(plan, partition) };
+	unsigned count = 0;
 	struct walk_fault fault = { 0 };
 	enum walk_result result;
 
@@ -68,17 +87,22 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 		bool small = plan->config.itlb_multihit == ITLB_SMALL_PAGES && (m->rights & RIGHT_EXEC) != 0;
-		allowed[i] = (struct walk_allowed){
+		allowed[count] = (struct walk_allowed){
 			.in = m->gpa, .out = hpa[m->memory] + m->offset, .size = m->size, .rights = m->rights
 		};
-		enum pt_result built = pt_map(&pt_format_ept, &pool, m->gpa, allowed[i].out, m->size, m->rights,
-		                              small ? SMALL_SHIFT : LARGE_SHIFT);
-		if (built != PT_OK)
-			fail(line,
-			     "no page table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)",
-			     i, p->name, m->gpa, (int)built);
+		build_map(&pool, plan, partition, "map", i, &allowed[count++], small ? SMALL_SHIFT : LARGE_SHIFT);
 	}
-	result = walk_ept(pool.phys, read_table, &pool, allowed, p->map_count, PHYS_BITS, 1, &fault);
+	for (unsigned i = 0; i < plan->config.device_count; i++)
+		for (unsigned j = 0; plan->devices[i].partition == partition && j < CONFIG_BARS; j++) {
+			const struct config_bar *b = &plan->devices[i].bars[j];
+			if (b->size == 0 || b->io)
+				continue;
+			allowed[count] = (struct walk_allowed){
+				.in = b->gpa, .out = b->hpa, .size = b->size, .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_DEVICE
+			};
+			build_map(&pool, plan, partition, "BAR", j, &allowed[count++], LARGE_SHIFT);
+		}
+	result = walk_ept(pool.phys, read_table, &pool, allowed, count, PHYS_BITS, 1, &fault);
 	if (result != WALK_OK)
 		fail(line, "the page-table walker objects to '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u",
 		     p->name, walk_result_name(result), fault.in, fault.entry, fault.level);

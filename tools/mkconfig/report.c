@@ -142,6 +142,8 @@ void emit_allow(FILE *out, const struct plan *plan)
 		list_msrs(out, plan, p);
 		fprintf(out, "  ports: %s\n", ports_text(p));
 		fprintf(out, "  APICs: %s; interrupts: %s\n", apics_text(p), interrupts_text(plan, i));
+		if (plan->config.iommu != IOMMU_NONE)
+			fprintf(out, "  PCI functions: %s\n", pci_text(plan, i));
 		fprintf(out, "  hypercalls: %s%s\n", hypercalls_text(p),
 		        (p->flags & PARTITION_CPL3_HYPERCALLS) != 0 ? "; from user mode too" : "; not from user mode");
 		fprintf(out, "  on error: %s\n", actions_text(p, 0, ERROR_CLASS_COUNT));
@@ -203,6 +205,8 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "    APICs       %s\n", apics_text(p));
 		if (plan->config.interrupt_count > 0)
 			fprintf(out, "    interrupts  %s\n", interrupts_text(plan, i));
+		if (plan->config.iommu != IOMMU_NONE)
+			fprintf(out, "    PCI         %s\n", pci_text(plan, i));
 		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(plan, p, true),
 		        count_msrs(plan, p, false));
 		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));

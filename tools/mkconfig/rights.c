@@ -18,6 +18,7 @@ const char *const kind_names[MSR_KIND_COUNT] = {
 const char *const port_names[PORT_KIND_COUNT] = {
 	[PORT_NONE] = "none",   [PORT_PASS] = "pass",   [PORT_UART] = "uart",
 	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset", [PORT_COMPANION] = "companion",
+	[PORT_PCI] = "pci",
 };
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
@@ -287,6 +288,30 @@ static void lay_companion_ports(struct rules *rules, const struct plan_partition
 	}
 }
 
+/* Of its devices: the ports of their BARs, straight to them, and the way to their configuration spaces. */
+static void lay_pci_ports(struct rules *rules, const struct plan *plan, unsigned partition)
+{
+	static const struct rule address = { .first = 0xcf8, .last = 0xcf8, .read = PORT_PCI },
+		                 data = { .first = 0xcfc, .last = 0xcff, .read = PORT_PCI };
+
+	rules->what = "devices";
+	for (unsigned i = 0; i < plan->config.device_count; i++) {
+		const struct config_device *d = &plan->devices[i];
+		for (unsigned j = 0; d->partition == partition && j < CONFIG_BARS; j++)
+			if (d->bars[j].size != 0 && d->bars[j].io)
+				lay_over(rules,
+				         (struct rule){ .first = (uint32_t)d->bars[j].hpa,
+				                        .last = (uint32_t)(d->bars[j].hpa + d->bars[j].size - 1),
+				                        .read = PORT_PASS,
+				                        .origin = plan->device_origin[i] },
+				         partition);
+	}
+	if (plan->extra[partition].in->devices_count > 0) {
+		lay_over(rules, address, partition);
+		lay_over(rules, data, partition);
+	}
+}
+
 static void build_ports(const struct plan *plan, unsigned partition)
 {
 	struct config_partition *p = &plan->partitions[partition];
@@ -308,6 +333,7 @@ static void build_ports(const struct plan *plan, unsigned partition)
 		lay_over(&rules, rule, partition);
 	}
 	lay_companion_ports(&rules, x, partition);
+	lay_pci_ports(&rules, plan, partition);
 	if (rules.count == 0)
 		return;
 	qsort(rules.list, rules.count, sizeof *rules.list, by_first);
