@@ -110,6 +110,15 @@ ifeq ($(filter-out 0,$(CONFIG_COMPANIONS)),)
 CORE_C := $(filter-out vmx/companion.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/companion.asm,$(CORE_ASM))
 endif
+ifeq ($(filter-out 0,$(CONFIG_CHANNELS)),)
+CORE_C := $(filter-out hypercall/ports.c,$(CORE_C))
+endif
+ifeq ($(filter-out 0,$(CONFIG_DOORBELLS)),)
+CORE_C := $(filter-out hypercall/doorbell.c,$(CORE_C))
+endif
+ifneq ($(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),)
+CORE_C += config/validate_ports.c
+endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -120,12 +129,13 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
 CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/access vmx/apicv vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
-	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall core/sha256 \
+	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall hypercall/ports hypercall/doorbell core/sha256 \
 	core/posted
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_HOT += vmx/apic # interrupts between vCPUs; on dedicated CPUs they are not hot
 endif
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
+$(OBJDIR)/core/hypercall/ports.o: CORE_CFLAGS += -falign-loops=1 # no NOPs before them
 $(OBJDIR)/core/%.o: %.c $(CONFIG_SIZES_H) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CORE_CFLAGS) -MMD -MP -c $< -o $@
@@ -149,8 +159,9 @@ image: $(OBJDIR)/bulkhead.efi
 
 # Memory, CPUs and rights of CONFIG, as text and as a picture.
 plan: $(BUILD)/mkconfig $(OBJDIR)/config.stamp
-	$(BUILD)/mkconfig plan $(CONFIG) --root $(BUILD) --svg $(OBJDIR)/plan.svg
-	echo "picture: $(OBJDIR)/plan.svg"
+	$(BUILD)/mkconfig plan $(CONFIG) --root $(BUILD) --svg $(OBJDIR)/plan.svg --dot $(OBJDIR)/flows.dot
+	dot -Tsvg $(OBJDIR)/flows.dot -o $(OBJDIR)/flows.svg
+	echo "pictures: $(OBJDIR)/plan.svg, flows.svg"
 
 clean:
 	rm -rf $(BUILD)

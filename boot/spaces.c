@@ -18,7 +18,8 @@ static void map(struct pt_pool *pool, uint64_t in, uint64_t out, uint64_t size, 
 
 static void check_used(const struct pt_pool *pool)
 {
-	if (pool->used != pool->pages)
+	/* A CPU that sees none of the memories behind CORE_MEMORY_BASE has no table for them. */
+	if (pool->used != pool->pages && !(CONFIG_CORE_MEMORIES && pool->used == CPU_TABLE_PAGES - 1))
 		stop("core image: its memory plan needs %lu page tables instead of %lu; rebuild the image",
 		     (uint64_t)pool->used, (uint64_t)pool->pages);
 }
@@ -31,7 +32,8 @@ static struct pt_pool new_space(uint64_t at, uint32_t pages)
 	return pool;
 }
 
-/* The parts of this CPU in the memories that the core writes for partitions to read. Last, for the order of tables. */
+/* The parts of this CPU in the memories that the core writes for partitions to read, and the memories of channels and doorbells that partitions
+ * on it use. Last, for the order of tables. */
 static void map_core_memories(struct pt_pool *pool, const struct handoff *h, uint32_t cpu)
 {
 	for (uint32_t i = 0; i < config.memory_count; i++) {
@@ -41,6 +43,8 @@ static void map_core_memories(struct pt_pool *pool, const struct handoff *h, uin
 		if (m->owner == CONFIG_CORE)
 			map(pool, CORE_MEMORY_BASE + m->core_at, h->memory[i].hpa + cpu * part, part,
 			    RIGHT_READ | RIGHT_WRITE);
+		else if (m->core_cpus >> cpu & 1)
+			map(pool, CORE_MEMORY_BASE + m->core_at, h->memory[i].hpa, m->size, m->core_rights);
 	}
 }
 

@@ -23,8 +23,9 @@
 #define CONFIG_HPA_ANY UINT64_MAX /* placed by the loader's rule */
 #define CONFIG_SHARED UINT16_MAX  /* owner of a memory that several partitions map */
 #define CONFIG_CORE 0xfffeu       /* owner of a memory that the core writes: partitions may read it, no more */
+#define CONFIG_CHANNEL 0xfffdu  /* owner of a channel's slots: likewise */
 #define CONFIG_NONE UINT16_MAX
-#define CORE_MEMORY_SIZE LARGE_PAGE_SIZE /* room for the parts of one CPU */
+#define CORE_MEMORY_SIZE LARGE_PAGE_SIZE /* room for what one CPU's core sees of such memories */
 
 /* Limits that the tables' field widths and the core's bounds rest on. */
 #define CONFIG_MAX_CPUS 64u
@@ -42,14 +43,17 @@
 /*
  * A run of host memory. Private to one partition, declared shared, or written by the core (CONFIG_CORE): then it has one part
  * for each CPU, in the order of their indices, and each CPU has its own part, and no other, at CORE_MEMORY_BASE + core_at.
+ * The core has all of the memories of channels and doorbells there, on the CPUs of those that use them.
  */
 struct config_memory {
 	const char *name;
 	uint64_t size;  /* multiple of PAGE_SIZE */
 	uint64_t hpa;   /* fixed host-physical address, or CONFIG_HPA_ANY */
 	uint64_t align; /* power of two, PAGE_SIZE at least: where the loader may place it */
-	uint16_t owner; /* index of the owning partition, CONFIG_SHARED, or CONFIG_CORE */
+	uint16_t owner; /* index of the owning partition, CONFIG_SHARED, CONFIG_CORE, or CONFIG_CHANNEL */
+	uint8_t core_rights; /* RIGHT_*, of the core on core_cpus */
 	uint32_t core_at;
+	uint64_t core_cpus; /* bit n: CPU n has all of it there; 0 for all memories but those of channels and doorbells */
 };
 
 /* Where a partition sees (a part of) a memory. */
@@ -218,6 +222,41 @@ struct config_device {
 
 /* What to do on a machine where devices cannot be confined. IOMMU_NONE: nothing about devices is looked at. */
 enum config_iommu { IOMMU_NONE, IOMMU_ABSENT_OK, IOMMU_REQUIRE };
+/*
+ * A channel between ports, as ARINC 653 (part 1, 2.3.5) has them. The source writes a message into its outbox, a memory of its own,
+ * and the core copies it into a slot: memory that the destinations map, with no more right than to read it. hypercall/ports.h.
+ */
+enum config_channel_kind {
+	CHANNEL_SAMPLING, /* the last message, for one or more */
+	CHANNEL_QUEUING,  /* every message, for one */
+	CHANNEL_KIND_COUNT
+};
+
+struct config_channel {
+	uint64_t destinations; /* bit n: partition n */
+	uint64_t doorbells;    /* bit n: doorbell n rings with each message */
+	uint32_t refresh;      /* of a sampling channel: microseconds for which a message is valid; 0: for ever */
+	uint16_t source;       /* partition */
+	uint16_t size;         /* of a message at most, bytes */
+	uint16_t slots, outbox; /* indices into config.memories */
+	uint16_t slot_count;    /* sampling: 2 more than destinations; queuing: 2 more than can wait */
+	uint8_t kind;           /* enum config_channel_kind */
+};
+#define CONFIG_MAX_CHANNELS 64u
+#define CONFIG_MAX_READERS 8u   /* destinations of a channel */
+#define CONFIG_MAX_SLOTS_IN_CHANNEL 1024u
+#define CONFIG_MAX_MESSAGE 1024u /* what W leaves room to copy; for more there are shared memories */
+
+/* A bit in the receiver's word, and an interrupt when it becomes set. */
+struct config_doorbell {
+	uint64_t sources;   /* bit n: partition n may ring it */
+	uint16_t partition; /* the receiver */
+	uint16_t vcpu;      /* of it: which gets the interrupt */
+	uint16_t memory;    /* of the receiver, that begins with the word of its doorbells */
+	uint8_t vector;     /* 32 to 255 */
+	uint8_t bit;        /* in the word, each once */
+};
+#define CONFIG_MAX_DOORBELLS 64u
 
 /* Errors a guest can cause, each with one action. */
 enum error_class {
@@ -335,7 +374,9 @@ struct config {
 	const struct config_schedule *schedules;
 	const struct config_interrupt *interrupts;
 	const struct config_device *devices; /* in the order of their partitions */
-	uint16_t interrupt_count, device_count;
+	const struct config_channel *channels;
+	const struct config_doorbell *doorbells;
+	uint16_t interrupt_count, device_count, channel_count, doorbell_count;
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
 	uint32_t
 		guard; /* microseconds kept free after each window: G = W + S, the most by which the next may start late */

@@ -12,7 +12,7 @@
 #define CONFIG_CPUS CONFIG_MAX_CPUS
 #define CONFIG_PARTITIONS CONFIG_MAX_PARTITIONS
 #define CONFIG_MEMORIES (2u * CONFIG_MAX_PARTITIONS + CONFIG_CORE_MEMORIES)
-#define CONFIG_CORE_MEMORIES 3u
+#define CONFIG_CORE_MEMORIES (3u + 2u * CONFIG_MAX_CHANNELS + CONFIG_MAX_PARTITIONS)
 #define CONFIG_MAPS_MAX CONFIG_MAX_MAPS
 #define CONFIG_CPUID_MAX 255u
 #define CONFIG_MSR_SHADOWS 255u
@@ -21,6 +21,8 @@
 #define CONFIG_COMPANIONS CONFIG_MAX_PARTITIONS
 #define CONFIG_IOMMU 1u
 #define CONFIG_DEVICES CONFIG_MAX_DEVICES
+#define CONFIG_CHANNELS CONFIG_MAX_CHANNELS
+#define CONFIG_DOORBELLS CONFIG_MAX_DOORBELLS
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -99,7 +101,7 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 static inline enum config_rule check_companions(const struct config *c, struct config_fault *fault)
 {
 	const uint64_t calls = 1ull << BH_VERSION | 1ull << BH_COUNTER | 1ull << BH_CONSOLE_WRITE |
-	                       1ull << BH_CONSOLE_READ;
+	                       1ull << BH_CONSOLE_READ | 1ull << BH_RING;
 
 	for (unsigned i = 0; i < c->partition_count; i++) {
 		const struct config_partition *p = &c->partitions[i];
@@ -151,22 +153,28 @@ static enum config_rule check_names(const struct config *c, struct config_fault 
 /* Constant 0 where the configuration has none such: then there is no such owner. */
 static bool core_writes(const struct config_memory *m)
 {
-	return CONFIG_CORE_MEMORIES && m->owner == CONFIG_CORE;
+	return CONFIG_CORE_MEMORIES && (m->owner == CONFIG_CORE || m->owner == CONFIG_CHANNEL);
 }
 
-/* A part for each CPU, and room for it where the CPU sees it. */
+/* Bytes of it that one CPU's core sees. */
+static uint64_t core_part(const struct config *c, const struct config_memory *m)
+{
+	return m->owner == CONFIG_CORE ? m->size / c->cpu_count : m->core_cpus != 0 ? m->size : 0;
+}
+
+/* Room for it where CPUs see it; and perhaps a part for each of them. */
 static enum config_rule check_core_memory(const struct config *c, unsigned index, struct config_fault *fault)
 {
 	const struct config_memory *m = &c->memories[index];
-	uint64_t part = m->size / c->cpu_count;
+	uint64_t part = core_part(c, m);
 
-	if (m->size % c->cpu_count != 0 || !page_multiple(part))
+	if ((m->owner == CONFIG_CORE && m->size % c->cpu_count != 0) || !page_multiple(part))
 		return config_fault_at(fault, RULE_MEMORY_SIZE, CONFIG_NONE, index, CONFIG_NONE);
 	if (!page_multiple(m->core_at) || !within(m->core_at, part, CORE_MEMORY_SIZE))
 		return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, CONFIG_NONE);
 	for (unsigned j = 0; j < index; j++) {
 		const struct config_memory *n = &c->memories[j];
-		if (core_writes(n) && overlap(m->core_at, part, n->core_at, n->size / c->cpu_count))
+		if (overlap(m->core_at, part, n->core_at, core_part(c, n)))
 			return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, index, j);
 	}
 	return RULE_OK;
@@ -187,7 +195,7 @@ static enum config_rule check_memories(const struct config *c, struct config_fau
 			if (n->hpa != CONFIG_HPA_ANY && overlap(m->hpa, m->size, n->hpa, n->size))
 				return config_fault_at(fault, RULE_MEMORY_PLACE, CONFIG_NONE, i, j);
 		}
-		if (core_writes(m) && check_core_memory(c, i, fault) != RULE_OK)
+		if (CONFIG_CORE_MEMORIES && core_part(c, m) != 0 && check_core_memory(c, i, fault) != RULE_OK)
 			return fault->rule;
 	}
 	return RULE_OK;
@@ -454,8 +462,10 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 static enum config_rule check_policy(const struct config *c, const struct config_partition *p, unsigned partition,
                                      struct config_fault *fault)
 {
-	/* Without schedules the core has no code behind that call. */
-	const uint64_t calls = ((1ull << BH_CALL_COUNT) - 1) & ~(c->schedule_count == 0 ? 1ull << BH_SET_SCHEDULE : 0);
+	/* What the configuration does not use, the core has no code for. */
+	const uint64_t calls = ((1ull << BH_SET_SCHEDULE) - 1) | (c->schedule_count != 0 ? 1ull << BH_SET_SCHEDULE : 0) |
+	                       (CONFIG_CHANNELS && c->channel_count != 0 ? 7ull << BH_PORT_SEND : 0) |
+	                       (CONFIG_DOORBELLS && c->doorbell_count != 0 ? 1ull << BH_RING : 0);
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
 		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */
@@ -495,7 +505,8 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 	    check_names(c, fault) != RULE_OK || check_memories(c, fault) != RULE_OK ||
 	    check_maps(c, fault) != RULE_OK || config_validate_time(c, fault) != RULE_OK ||
 	    (CONFIG_MMIO && config_validate_io(c, fault) != RULE_OK) ||
-	    (CONFIG_IOMMU && config_validate_devices(c, fault) != RULE_OK))
+	    (CONFIG_IOMMU && config_validate_devices(c, fault) != RULE_OK) ||
+	    ((CONFIG_CHANNELS || CONFIG_DOORBELLS) && config_validate_ports(c, fault) != RULE_OK))
 		return fault->rule;
 	if (!console_valid(c))
 		return config_fault_at(fault, RULE_CONSOLE, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
@@ -560,6 +571,13 @@ const char *config_rule_text(enum config_rule rule)
 			"a BAR is not of a possible size and place, or overlaps memory, ports of others, or another BAR",
 		[RULE_DEVICE_DMA] =
 			"where devices may be not confined, a partition that has some must see its memory where it is (identity)",
+#endif
+#if CONFIG_CHANNELS || CONFIG_DOORBELLS
+		[RULE_CHANNEL] = "a channel's kind, size, refresh period or number of slots is out of range",
+		[RULE_CHANNEL_ENDS] = "a channel's source or destination does not exist, or is the same",
+		[RULE_CHANNEL_MEMORY] = "a channel's memories are too small, or mapped by others than its ends",
+		[RULE_DOORBELL] = "a doorbell's receiver, vector or bit is out of range or taken",
+		[RULE_DOORBELL_CHANNEL] = "a doorbell rings with a channel that does not lead to its receiver, or is its second",
 #endif
 		[RULE_COMPANION] =
 			"a companion and its master disagree: one companion, for one partition, of one vCPU, without ports",

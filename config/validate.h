@@ -51,6 +51,12 @@ enum config_rule {
 	RULE_DEVICE_SLOT, /* slot out of range or taken twice (other), or its interrupt is missing or an edge */
 	RULE_DEVICE_BAR,  /* a BAR's size or place is impossible, or it overlaps memory, ports of others, or a BAR of `other` */
 	RULE_DEVICE_DMA,  /* devices may be not confined, but its owner does not see its memory where it is */
+	/* Channels and doorbells (validate_ports.c). */
+	RULE_CHANNEL, /* channel `index`: kind, size, number of destinations or slots, or refresh out of range */
+	RULE_CHANNEL_ENDS,   /* its source or a destination does not exist, or it leads back to its source */
+	RULE_CHANNEL_MEMORY, /* its slots or outbox are missing, too small, another one's (other), or mapped by the wrong ones */
+	RULE_DOORBELL,       /* doorbell `index`: its receiver, vector, word or bit is not there, or another one's (other) */
+	RULE_DOORBELL_CHANNEL, /* doorbell `index` rings with channel `other`, but its receiver is no destination, or has two */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED, /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */
 	RULE_SLOT,      /* a CPU's slots are not in order: by partition, then priority, then vCPU (partition and index:
@@ -101,6 +107,8 @@ enum config_rule config_validate_devices(const struct config *c, struct config_f
 
 /* The part of it that is about how partitions see them: validate_pci.c. All others are done. */
 enum config_rule config_validate_pci(const struct config *c, struct config_fault *fault);
+/* The part of it that is about channels and doorbells: validate_ports.c. Memories, partitions, their maps and CPUs are sound. */
+enum config_rule config_validate_ports(const struct config *c, struct config_fault *fault);
 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);

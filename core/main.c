@@ -5,6 +5,7 @@
 #include "console.h"
 #include "core.h"
 #include "cpu.h"
+#include "hypercall/calls.h"
 #include "machine_ioapic.h"
 #include "panic.h"
 #include "vmx/capability.h"
@@ -57,6 +58,8 @@ void core_main(struct handoff *from_loader)
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
 	ept_build();
 	memory_scrub_shared();
+	if (CONFIG_CHANNELS)
+		ports_init();
 	if (CONFIG_IOAPICS)
 		pins_init();
 	if (CONFIG_INTERRUPTS) {

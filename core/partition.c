@@ -193,8 +193,10 @@ static uint64_t scrub(uint16_t partition)
 void memory_scrub_shared(void)
 {
 	scrub(CONFIG_SHARED);
-	if (CONFIG_CORE_MEMORIES)
+	if (CONFIG_CORE_MEMORIES) {
 		scrub(CONFIG_CORE);
+		scrub(CONFIG_CHANNEL);
+	}
 	window_close();
 }
 

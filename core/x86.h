@@ -91,9 +91,9 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 
 static inline uint64_t rdtsc(void)
 {
-	uint32_t lo, hi;
+	uint64_t lo, hi; /* the upper halves are cleared */
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
 static inline uint64_t rdmsr(uint32_t msr)

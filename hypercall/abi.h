@@ -32,7 +32,26 @@
  * change is not yet over on every CPU, or a CPU is still loading its partitions. From any vCPU of a partition that has
  * the right, on dedicated CPUs too. */
 #define BH_SET_SCHEDULE 5
-#define BH_CALL_COUNT 6
+/* Calls about channels and doorbells: their numbers are those of the configuration, in its order, and all that are not the caller's to use
+ * give BH_EINVAL. hypercall/ports.h says where messages are. */
+/* port_send: RDI = channel, RSI = bytes (1 to the channel's size), which stand in its outbox. Returns 0. BH_EAGAIN: the queue is full,
+ * or another vCPU of the partition is sending */
+#define BH_PORT_SEND 6
+/* port_receive: RDI = channel. Returns the number of a slot that holds a message and stays as it is until the caller's next call for the
+ * channel; of a sampling channel, plus BH_PORT_VALID if the message is not older than the refresh period. BH_EAGAIN: there is none, or
+ * another vCPU of the partition is receiving */
+#define BH_PORT_RECEIVE 7
+#define BH_PORT_VALID 0x10000
+#define BH_PORT_STATUS 8 /* port_status: RDI = channel, RSI = BH_PORT_WAITING and so on; source and destinations may ask */
+#define BH_PORT_WAITING 0 /* messages in the queue that were not received; sampling: 1 once there is one */
+#define BH_PORT_SENT 1    /* messages sent since the start */
+#define BH_PORT_REFUSED 2 /* messages that were not, for the queue was full */
+#define BH_PORT_SIZE 3    /* bytes of a message, at most */
+#define BH_PORT_SLOTS 4
+/* ring: RDI = doorbell. Sets its bit in the receiver's word and, if it was not set, interrupts the receiver. Returns 0 */
+#define BH_RING 9
+/* 10 to 31 are reserved. */
+#define BH_CALL_COUNT 10
 
 /*
  * For companions only (docs/companions.md); to everybody else it does not exist. companion_wait answers the last request and waits for

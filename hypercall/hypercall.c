@@ -5,10 +5,9 @@
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
+#include "calls.h"
 #include "vmx/exit.h"
 #include "vmx/vmx.h"
-
-typedef int64_t call(struct vcpu *vcpu);
 
 #define TAKEN_AT_ONCE 16u /* console bytes: what the longest stay in root mode has room for */
 
@@ -81,22 +80,25 @@ static int64_t call_stop(struct vcpu *vcpu)
 	vcpu_stop(vcpu, vcpu->regs[REG_RDI] ? "by its own call, with a code that is not 0" : "by its own call");
 }
 
-/* Never called where there are no schedules: nobody has the right then (RULE_HYPERCALL). */
 static int64_t call_set_schedule(struct vcpu *vcpu)
 {
 	return vcpu->regs[REG_RDI] < CONFIG_SCHEDULES ? timeplan_request((uint32_t)vcpu->regs[REG_RDI]) : BH_EINVAL;
 }
 
-static call *const calls[BH_CALL_COUNT] = {
+static hypercall_handler *const calls[BH_CALL_COUNT] = {
 	[BH_VERSION] = call_version,
 	[BH_CONSOLE_WRITE] = call_console_write,
 	[BH_CONSOLE_READ] = call_console_read,
 	[BH_COUNTER] = call_counter,
 	[BH_STOP] = call_stop,
 	[BH_SET_SCHEDULE] = CONFIG_SCHEDULED_CPUS ? call_set_schedule : 0,
+	[BH_PORT_SEND] = CONFIG_CHANNELS ? call_port_send : 0,
+	[BH_PORT_RECEIVE] = CONFIG_CHANNELS ? call_port_receive : 0,
+	[BH_PORT_STATUS] = CONFIG_CHANNELS ? call_port_status : 0,
+	[BH_RING] = CONFIG_DOORBELLS ? call_ring : 0,
 };
 
-/* The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */
+/* No entry that is 0 is called: nobody has the right then (RULE_HYPERCALL). The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */
 void exit_vmcall(struct vcpu *vcpu)
 {
 	const uint64_t number = vcpu->regs[REG_RAX];

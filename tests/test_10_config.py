@@ -311,7 +311,7 @@ def test_kit_builds(tmp_path):
     assert result.returncode == 0, result.stderr
     image = (out / "esp/one.img").read_bytes()
     assert image.startswith(b"\xf4" * 16)
-    assert image.find(struct.pack("<II", 0x4B495442, 1)) >= 0
+    assert image.find(struct.pack("<II", 0x4B495442, 2)) >= 0
     digest = subprocess.run(["sha256sum", out / "esp/one.img"], capture_output=True, text=True, check=True).stdout[:64]
     table = re.sub(r"\s|0x|,", "", re.search(r"\.sha256 = \{(.*?)\}", (out / "config.c").read_text(), re.S)[1])
     assert table == digest

@@ -9,8 +9,11 @@
 #include <stdint.h>
 
 #define KIT_INFO_MAGIC 0x4b495442u /* "BTIK" in memory */
-#define KIT_INFO_VERSION 1u
-#define KIT_INFO_MAPS 8u
+#define KIT_INFO_VERSION 2u
+#define KIT_INFO_MAPS 24u
+#define KIT_INFO_PORTS 16u
+#define KIT_INFO_DOORBELLS 16u
+#define KIT_NO_NUMBER 0xffffu
 #define KIT_NAME_SIZE 24u /* a name and its terminating zero */
 
 struct kit_info {
@@ -25,6 +28,22 @@ struct kit_info {
 		uint32_t rights, pad; /* RIGHT_READ 1, RIGHT_WRITE 2, RIGHT_EXEC 4 */
 		char name[KIT_NAME_SIZE];
 	} map[KIT_INFO_MAPS];
+	uint32_t port_count, doorbell_count;
+	struct kit_port { /* an end of a channel: ports.h */
+		uint64_t gpa;    /* of its outbox, or of its slots */
+		uint16_t number; /* for the calls */
+		uint16_t size;   /* of a message, at most */
+		uint16_t slots;
+		uint8_t queuing, source; /* 1: it is so */
+		char name[KIT_NAME_SIZE];
+	} port[KIT_INFO_PORTS];
+	struct kit_doorbell {
+		uint64_t gpa;    /* of the word, if it rings here; else 0 */
+		uint16_t number; /* for the call, if it may be rung from here; else KIT_NO_NUMBER */
+		uint8_t vector, bit;
+		uint32_t vcpu;
+		char name[KIT_NAME_SIZE];
+	} doorbell[KIT_INFO_DOORBELLS];
 };
 
 #endif

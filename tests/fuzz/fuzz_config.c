@@ -166,7 +166,8 @@ static void check_maps(uint32_t partition)
 		fuzz_require(m->offset < memory->size && m->size <= memory->size - m->offset,
 		             "maps stay in their memory");
 		fuzz_require(memory->owner == CONFIG_SHARED || memory->owner == partition ||
-		                     (memory->owner == CONFIG_CORE && m->rights == RIGHT_READ),
+		                     ((memory->owner == CONFIG_CORE || memory->owner == CONFIG_CHANNEL) &&
+		                      m->rights == RIGHT_READ),
 		             "nobody maps foreign memory");
 		for (uint32_t j = 0; j < i; j++)
 			fuzz_require(!overlap(m->gpa, m->size, p->maps[j].gpa, p->maps[j].size), "maps do not overlap");

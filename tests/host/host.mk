@@ -18,9 +18,10 @@ HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
-HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c
+HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c
 HOST_validate_io := config/validate_io.c
 HOST_validate_pci := config/validate_pci.c
+HOST_validate_ports := config/validate_ports.c
 HOST_validate_time := config/validate_time.c sched/sched.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
@@ -33,7 +34,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c hypercall/hypercall.c tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c,$(wildcard vmx/*.c)) core/posted.c sched/sched.c $(wildcard hypercall/*.c) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := 120 # seconds a program

@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "core/panic.h"
 #include "core/window.h"
+#include "hypercall/calls.h"
 #include "vmx/trace.h"
 
 struct seam seam;
@@ -372,7 +373,8 @@ static void map_cpu(void)
 			abort();
 	}
 	memset(this_cpu, 0, sizeof *this_cpu);
-	memset((void *)CORE_MEMORY_BASE, 0, TRACE_HEADER + CONFIG_TRACE_ENTRIES * sizeof(struct trace_record));
+	memset((void *)CORE_MEMORY_BASE, 0, 64u << 10); /* the trace, channels, doorbells */
+	ports_init();
 }
 
 const struct config_port seam_ports[6] = {

@@ -64,6 +64,16 @@ static const char *rights_constants(unsigned rights)
 	return names[rights & 7];
 }
 
+static const char *core_place(const struct config_memory *m)
+{
+	if (m->owner == CONFIG_CORE)
+		return text(", .core_at = 0x%x", m->core_at);
+	if (m->core_cpus == 0)
+		return "";
+	return text(", .core_at = 0x%x, .core_cpus = 0x%" PRIx64 ", .core_rights = %s", m->core_at, m->core_cpus,
+	            rights_constants(m->core_rights));
+}
+
 static void emit_machine(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
@@ -91,10 +101,11 @@ static void emit_machine(FILE *out, const struct plan *plan)
 		        ", .owner = %s%s}, /* %s */\n",
 		        m->name, m->size, m->hpa == CONFIG_HPA_ANY ? "CONFIG_HPA_ANY" : text("0x%" PRIx64, m->hpa),
 		        m->align,
-		        m->owner == CONFIG_SHARED ? "CONFIG_SHARED" :
-		        m->owner == CONFIG_CORE   ? "CONFIG_CORE" :
-		                                    text("%u", m->owner),
-		        m->owner == CONFIG_CORE ? text(", .core_at = 0x%x", m->core_at) : "", size_text(m->size));
+		        m->owner == CONFIG_SHARED  ? "CONFIG_SHARED" :
+		        m->owner == CONFIG_CORE    ? "CONFIG_CORE" :
+		        m->owner == CONFIG_CHANNEL ? "CONFIG_CHANNEL" :
+		                                     text("%u", m->owner),
+		        core_place(m), size_text(m->size));
 	}
 	fprintf(out, "};\n");
 }
@@ -375,6 +386,7 @@ void emit_config(FILE *out, const struct plan *plan)
 	emit_schedules(out, c);
 	emit_interrupts(out, c);
 	emit_pci(out, plan);
+	emit_ports_tables(out, plan);
 	fprintf(out,
 	        "\nconst struct config config = {\n\t.magic = CONFIG_MAGIC,\n\t.version = CONFIG_VERSION,\n"
 	        "\t.name = \"%s\",\n\t.cpus = cpus,\n\t.memories = memories,\n\t.partitions = partitions,\n"
@@ -388,6 +400,10 @@ void emit_config(FILE *out, const struct plan *plan)
 	if (c->interrupt_count > 0)
 		fprintf(out, "\t.interrupts = interrupts,\n\t.interrupt_count = %u,\n", c->interrupt_count);
 	emit_pci_members(out, c);
+	if (c->channel_count > 0)
+		fprintf(out, "\t.channels = channels,\n\t.channel_count = %u,\n", c->channel_count);
+	if (c->doorbell_count > 0)
+		fprintf(out, "\t.doorbells = doorbells,\n\t.doorbell_count = %u,\n", c->doorbell_count);
 	fprintf(out, "};\n");
 }
 
@@ -427,12 +443,16 @@ static void emit_time_sizes(FILE *out, const struct config *c)
 /* Memories that the core writes for partitions to read, and their indices in config.memories. */
 static void emit_core_memory_sizes(FILE *out, const struct plan *plan)
 {
+	unsigned core = 0;
+
+	for (unsigned i = 0; i < plan->config.memory_count; i++)
+		core += plan->memories[i].owner == CONFIG_CORE || plan->memories[i].core_cpus != 0;
 	fprintf(out,
-	        "#define CONFIG_CORE_MEMORIES %u\n"
+	        "#define CONFIG_CORE_MEMORIES %u /* that the core sees, too */\n"
 	        "#define CONFIG_TRACE_ENTRIES %u\n"
 	        "#define CONFIG_AUDIT_ENTRIES %u\n"
 	        "#define CONFIG_PANIC_RESET %u\n",
-	        (plan->trace_entries > 0) + (plan->audit_entries > 0), plan->trace_entries, plan->audit_entries,
+	        core, plan->trace_entries, plan->audit_entries,
 	        plan->panic_reset);
 	if (plan->trace_entries > 0)
 		fprintf(out, "#define CONFIG_TRACE_MEMORY %u\n", plan->trace_memory);
@@ -501,6 +521,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	emit_device_sizes(out, c);
 	emit_companion_sizes(out, c);
 	emit_pci_sizes(out, plan);
+	emit_ports_sizes(out, plan);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",

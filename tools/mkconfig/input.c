@@ -206,6 +206,36 @@ static const cyaml_schema_field_t schedule_fields[] = {
 };
 static const cyaml_schema_value_t schedule_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_schedule,
 	                                                                 schedule_fields) };
+static const cyaml_schema_field_t channel_fields[] = {
+	TEXT("name", struct in_channel, name),
+	TEXT("kind", struct in_channel, kind),
+	TEXT("from", struct in_channel, from),
+	CYAML_FIELD_SEQUENCE("to", CYAML_FLAG_POINTER, struct in_channel, to, &word, 1, LIST_MAX),
+	TEXT("size", struct in_channel, size),
+	TEXT_OPTIONAL("depth", struct in_channel, depth),
+	TEXT_OPTIONAL("refresh", struct in_channel, refresh),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t channel_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_channel,
+	                                                                channel_fields) };
+static const cyaml_schema_field_t doorbell_fields[] = {
+	TEXT("name", struct in_doorbell, name),
+	LIST_OPTIONAL(struct in_doorbell, from, word, LIST_MAX),
+	TEXT_OPTIONAL("channel", struct in_doorbell, channel),
+	TEXT("to", struct in_doorbell, to),
+	TEXT_OPTIONAL("vcpu", struct in_doorbell, vcpu),
+	TEXT("vector", struct in_doorbell, vector),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t doorbell_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_doorbell,
+	                                                                 doorbell_fields) };
+static const cyaml_schema_field_t flow_fields[] = {
+	TEXT("from", struct in_flow, from),
+	TEXT("to", struct in_flow, to),
+	TEXT("only_through", struct in_flow, only_through),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t flow_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_flow, flow_fields) };
 static const cyaml_schema_field_t file_fields[] = {
 	TEXT("name", struct in_file, name),
 	CYAML_FIELD_MAPPING_PTR("board", CYAML_FLAG_POINTER, struct in_file, board, board_fields),
@@ -220,6 +250,9 @@ static const cyaml_schema_field_t file_fields[] = {
 	TEXT_OPTIONAL("iommu", struct in_file, iommu),
 	LIST_OPTIONAL(struct in_file, flush, word, LIST_MAX),
 	LIST_OPTIONAL(struct in_file, shared, shared_entry, CONFIG_MAX_PARTITIONS),
+	LIST_OPTIONAL(struct in_file, channels, channel_entry, LIST_MAX),
+	LIST_OPTIONAL(struct in_file, doorbells, doorbell_entry, LIST_MAX),
+	LIST_OPTIONAL(struct in_file, flows, flow_entry, LIST_MAX),
 	CYAML_FIELD_SEQUENCE("partitions", CYAML_FLAG_POINTER, struct in_file, partitions, &partition_entry, 1,
 	                     CONFIG_MAX_PARTITIONS),
 	CYAML_FIELD_END,

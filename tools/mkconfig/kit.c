@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define ELF_LIMIT MIB(256)
-#define GDT_OFFSET 1024u /* in the page that struct kit_info begins */
+#define GDT_OFFSET 3072u /* in the page that struct kit_info begins */
 #define IDENTITY_MIN MIB(4)
 
 _Static_assert(sizeof(struct kit_info) <= GDT_OFFSET, "the GDT stands behind the kit's information");
@@ -83,7 +83,7 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 	info->tables_start = tables_start;
 	snprintf(info->name, sizeof info->name, "%s", p->name);
 	info->vcpu_count = p->vcpu_count;
-	info->map_count = p->map_count - 1u; /* map 0 is the partition's own memory */
+	info->map_count = p->map_count - 1u;
 	for (unsigned i = 0; i < info->map_count; i++) {
 		const struct config_map *m = &p->maps[i + 1];
 		info->map[i].gpa = m->gpa;
@@ -91,6 +91,7 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 		info->map[i].rights = m->rights;
 		snprintf(info->map[i].name, sizeof info->map[i].name, "%s", plan->memories[m->memory].name);
 	}
+	ports_kit_info(info, plan, partition);
 }
 
 /* A companion runs at privilege level 3 from its first instruction on. */
@@ -125,7 +126,7 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 		fail(line, "%s %s", path, fault);
 	if (maps > KIT_INFO_MAPS)
 		fail(line_of("partitions/%u/maps/%u", partition, KIT_INFO_MAPS),
-		     "maps: a kit partition has room for %u", KIT_INFO_MAPS);
+		     "maps: a kit partition has room for %u, those of channels and doorbells included", KIT_INFO_MAPS);
 	for (unsigned i = 0; i < maps; i++)
 		ranges[count++] = (struct range){ x->maps[i + 1].gpa, x->maps[i + 1].size };
 	for (unsigned i = 0; i < plan->config.device_count; i++)

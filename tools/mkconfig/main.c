@@ -25,7 +25,8 @@ static const char usage[] =
 	"  mkconfig check FILE.yaml                 check everything but the guests' files\n"
 	"  mkconfig inputs FILE.yaml [--root DIR]   print the files that the build reads, one a line\n"
 	"  mkconfig build FILE.yaml --out DIR       write DIR/config.c, config_sizes.h, allow.txt, esp/<partition>.img\n"
-	"  mkconfig plan FILE.yaml [--svg FILE]     print memory, cores and rights; with --svg draw them too\n"
+	"  mkconfig plan FILE.yaml [--svg FILE] [--dot FILE]\n"
+	"                                           print memory, cores, rights and flows; draw them, and the flows for graphviz\n"
 	"\n"
 	"  --root DIR    where the files that the configuration names are (default: here)\n"
 	"  --dsdt FILE   compiled DSDT for Linux partitions (default: in --root dsdt.aml, or the one that fits)\n"
@@ -198,9 +199,10 @@ static void command_plan(struct plan *plan, const struct options *options)
 	stand_in_images(plan);
 	plan_check(plan);
 	emit_plan(stdout, plan);
-	if (options->svg == NULL)
-		return;
-	add_text(text("%s", options->svg), emit_svg, plan);
+	if (options->svg != NULL)
+		add_text(text("%s", options->svg), emit_svg, plan);
+	if (options->dot != NULL)
+		add_text(text("%s", options->dot), emit_flow_graph, plan);
 	write_outputs();
 }
 
@@ -227,7 +229,8 @@ static struct options parse_options(int count, char **arguments)
 		} known[] = { { "--out", &options.out },
 			      { "--root", &options.root },
 			      { "--dsdt", &options.dsdt },
-			      { "--svg", &options.svg } };
+			      { "--svg", &options.svg },
+			      { "--dot", &options.dot } };
 		unsigned k = 0;
 		if (arguments[i][0] != '-') {
 			if (options.file != NULL)

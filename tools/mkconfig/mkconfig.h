@@ -147,6 +147,19 @@ struct in_trace {
 struct in_audit {
 	const char *entries, *rate, *base;
 };
+struct in_channel {
+	const char *name, *kind, *from, *size, *depth, *refresh;
+	const char **to;
+	unsigned to_count;
+};
+struct in_doorbell {
+	const char *name, *to, *vector, *vcpu, *channel;
+	const char **from;
+	unsigned from_count;
+};
+struct in_flow {
+	const char *from, *to, *only_through;
+};
 struct in_file {
 	const char *name, *itlb_multihit, *guard, *panic, *iommu;
 	const char **flush;
@@ -156,7 +169,11 @@ struct in_file {
 	struct in_audit *audit;
 	struct in_schedule *schedules;
 	struct in_shared *shared;
+	struct in_channel *channels;
+	struct in_doorbell *doorbells;
+	struct in_flow *flows;
 	struct in_partition *partitions;
+	unsigned channels_count, doorbells_count, flows_count;
 	unsigned flush_count, schedules_count, shared_count, partitions_count;
 };
 struct in_file *input_load(const char *path);
@@ -226,6 +243,8 @@ struct plan {
 	unsigned *interrupt_origin; /* of an interrupt: index in its partition's list, or ORIGIN_DEVICE + that of a device */
 	struct config_device *devices;
 	unsigned *device_origin; /* of a device: index in its partition's list */
+	struct config_channel *channels;
+	struct config_doorbell *doorbells;
 	struct config_slot **slots;      /* cpus[].slots, writable */
 	struct config_frame **frames;    /* schedules[].frames, writable */
 	struct plan_frame **frame_extra; /* [schedule][cpu] */
@@ -239,7 +258,7 @@ struct plan {
 };
 
 struct options {
-	const char *file, *out, *root, *dsdt, *svg;
+	const char *file, *out, *root, *dsdt, *svg, *dot;
 };
 
 /* plan.c */
@@ -292,6 +311,23 @@ void emit_pci_sizes(FILE *out, const struct plan *plan);
 
 /* prove.c */
 void prove(struct plan *plan);
+
+/* ports.c: channels and doorbells, with their memories, maps and rights; all that is of the partitions' own is there */
+unsigned ports_memories(const struct in_file *in); /* how many they need at most */
+void ports_build(struct plan *plan);
+unsigned ports_fault_line(const struct plan *plan, const struct config_fault *f);
+const char *ports_fault_detail(const struct plan *plan, const struct config_fault *f);
+void emit_ports_tables(FILE *out, const struct plan *plan);
+void emit_ports_sizes(FILE *out, const struct plan *plan);
+struct config_memory *plan_memory_add(struct plan *plan, const char *name, uint64_t size, uint16_t owner);
+unsigned find_partition(const struct plan *plan, unsigned line, const char *what, const char *name);
+struct kit_info;
+void ports_kit_info(struct kit_info *info, const struct plan *plan, unsigned partition);
+
+/* flow.c: who can tell whom something, and the proof of `flows` */
+void flows_check(const struct plan *plan);
+void emit_flows(FILE *out, const struct plan *plan);     /* part of the plan */
+void emit_flow_graph(FILE *out, const struct plan *plan); /* for graphviz */
 
 /* linux.c, kit.c, acpi.c: payloads */
 void linux_image(const struct plan *plan, unsigned partition, const struct options *options);

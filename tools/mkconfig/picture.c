@@ -23,7 +23,7 @@ static const char *const colours[] = {
 
 const char *colour(uint16_t partition)
 {
-	return partition >= CONFIG_CORE ? SHARED_COLOUR : colours[partition % LENGTH(colours)];
+	return partition >= CONFIG_CHANNEL ? SHARED_COLOUR : colours[partition % LENGTH(colours)];
 }
 
 /* Text from the file, safe within SVG. */

@@ -18,7 +18,7 @@
 #define AUDIT_RATE_DEFAULT 16u
 #define PCI_HOLE GIB(1) /* boards with more than 3 GiB move what lies under it above 4 GiB */
 
-static struct config_memory *add_memory(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
+struct config_memory *plan_memory_add(struct plan *plan, const char *name, uint64_t size, uint16_t owner)
 {
 	struct config_memory *m = &plan->memories[plan->config.memory_count++];
 
@@ -45,7 +45,7 @@ static void fix_base(const struct plan *plan, struct config_memory *m, unsigned 
 static struct config_memory *add_core_memory(struct plan *plan, const char *name, uint64_t part)
 {
 	const uint64_t size = (part + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-	struct config_memory *m = add_memory(plan, name, size * plan->config.cpu_count, CONFIG_CORE);
+	struct config_memory *m = plan_memory_add(plan, name, size * plan->config.cpu_count, CONFIG_CORE);
 
 	m->core_at = plan->core_used;
 	if (size > CORE_MEMORY_SIZE - plan->core_used)
@@ -101,19 +101,19 @@ static void build_memories(struct plan *plan)
 	const struct in_file *in = plan->in;
 	uint64_t total = 0, limit = plan->board_memory - BOARD_RESERVE;
 
-	plan->memories = allocate((in->partitions_count + in->shared_count + CORE_MEMORIES_MAX) * sizeof *plan->memories);
+	plan->memories = allocate((in->partitions_count + in->shared_count + CORE_MEMORIES_MAX + ports_memories(in)) * sizeof *plan->memories);
 	for (unsigned i = 0; i < in->partitions_count; i++) {
 		const struct in_partition *p = &in->partitions[i];
 		bool linux = p->boot->linux != NULL;
 		uint64_t size = parse_size(line_of("partitions/%u/memory", i), "memory", p->memory,
 		                           linux ? LINUX_MIN : KIT_MIN, linux ? LINUX_LIMIT : KIT_LIMIT);
-		fix_base(plan, add_memory(plan, p->name, size, (uint16_t)i), line_of("partitions/%u/base", i), p->base);
+		fix_base(plan, plan_memory_add(plan, p->name, size, (uint16_t)i), line_of("partitions/%u/base", i), p->base);
 		plan->extra[i].memory_size = size;
 	}
 	for (unsigned i = 0; i < in->shared_count; i++) {
 		const struct in_shared *s = &in->shared[i];
 		uint64_t size = parse_size(line_of("shared/%u/size", i), "size", s->size, PAGE_SIZE, GIB(1));
-		fix_base(plan, add_memory(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
+		fix_base(plan, plan_memory_add(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
 	}
 	build_trace(plan);
 	build_audit(plan);
@@ -280,6 +280,7 @@ void plan_build(struct plan *plan, const struct in_file *in)
 	pci_build(plan);
 	for (unsigned i = 0; i < in->partitions_count; i++)
 		build_partition(plan, i);
+	ports_build(plan);
 	schedules_build(plan);
 	pci_vectors(plan);
 	c->cpus = plan->cpus;
@@ -310,6 +311,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 		partition = plan->config.partition_count;
 		if (plan->memories[f->index].owner == CONFIG_CORE)
 			return line_of("%s", plan->memories[f->index].name);
+		if (f->index >= partition && plan->memories[f->index].owner != CONFIG_SHARED)
+			return line_of("channels");
 		if (f->index >= partition)
 			return line_of("shared/%u/%s", f->index - partition,
 			               f->rule == RULE_MEMORY_PLACE ? "base" : "name");
@@ -332,6 +335,12 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 		return line_of("partitions/%u/on_error/%s", partition, error_names[f->index]);
 	case RULE_CONSOLE:
 		return line_of("console/debug_port");
+	case RULE_CHANNEL:
+	case RULE_CHANNEL_ENDS:
+	case RULE_CHANNEL_MEMORY:
+	case RULE_DOORBELL:
+	case RULE_DOORBELL_CHANNEL:
+		return ports_fault_line(plan, f);
 	case RULE_MMIO:
 	case RULE_APIC:
 	case RULE_INTERRUPT:
@@ -401,6 +410,12 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_CONSOLE:
 		return text("uart 0x%x-0x%x, debug port 0x%x", plan->config.uart_port, plan->config.uart_port + 7,
 		            plan->config.debug_port);
+	case RULE_CHANNEL:
+	case RULE_CHANNEL_ENDS:
+	case RULE_CHANNEL_MEMORY:
+	case RULE_DOORBELL:
+	case RULE_DOORBELL_CHANNEL:
+		return ports_fault_detail(plan, f);
 	case RULE_MMIO:
 	case RULE_APIC:
 	case RULE_INTERRUPT:
@@ -427,4 +442,5 @@ void plan_check(struct plan *plan)
 	if (config_validate(&plan->config, &fault) != RULE_OK)
 		fail(fault_line(plan, &fault), "%s (%s)", config_rule_text(fault.rule), fault_detail(plan, &fault));
 	prove(plan);
+	flows_check(plan);
 }

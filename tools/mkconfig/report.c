@@ -28,7 +28,8 @@ const char *boot_text(const struct plan_partition *x)
 const char *hypercalls_text(const struct config_partition *p)
 {
 	static const char *const calls[] = { "version",  "console write", "console read",
-		                             "counters", "stop",          "set schedule" };
+		                             "counters", "stop",          "set schedule",
+		                             "port send", "port receive",  "port status",  "ring" };
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
@@ -213,4 +214,5 @@ void emit_plan(FILE *out, const struct plan *plan)
 		fprintf(out, "                %s\n", actions_text(p, ERROR_CLASS_COUNT / 2, ERROR_CLASS_COUNT));
 		fprintf(out, "    tables      %u pages of EPT at most\n", plan->extra[i].ept_pages);
 	}
+	emit_flows(out, plan);
 }
