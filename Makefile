@@ -57,7 +57,7 @@ CONFIG_SIZES_H := $(OBJDIR)/config_sizes.h
 $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@mkdir -p $(@D)
 	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) 2>/dev/null | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
-ifneq ($(filter all image plan run,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter all image plan run pcrs sign,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
 # In a second pass: what config.mk needs is in inputs.mk.
 ifneq ($(wildcard $(OBJDIR)/inputs.mk),)
@@ -119,6 +119,12 @@ endif
 ifneq ($(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),)
 CORE_C += config/validate_ports.c
 endif
+# Measured launch. The tables' strings stand with them then, so that they can be measured apart.
+ifeq ($(filter-out 0,$(CONFIG_TRUST)),)
+CORE_C := $(filter-out core/trust.c,$(CORE_C))
+else
+$(OBJDIR)/core/config.o: CORE_CFLAGS += -fno-merge-constants
+endif
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -173,6 +179,9 @@ help:
 	echo "make test-long   every CPU model and number of CPUs"
 	echo "make check       format, analyzers, host tests: about a minute"
 	echo "make bench       instruction counts and latencies in the emulator"
+	echo "make pcrs        what the TPM's PCRs will hold, of a CONFIG with the key trust"
+	echo "make attest      predicted, measured, quoted, verified; and each change caught"
+	echo "make sign        sign the image: KEY=FILE CERT=FILE"
 	echo "make rt          PREEMPT_RT Linux: how late a real-time thread wakes, with a picture"
 	echo "make size        bytes, memory and lines"
 	echo "make plan        memory, CPUs and rights of CONFIG, as text and picture"
@@ -181,9 +190,24 @@ help:
 	echo "make clean       remove build/"
 	echo "Variables: CONFIG=FILE.yaml  V=1 (show commands)  BULKHEAD_CACHE=DIR  BULKHEAD_TIME_FACTOR=N (slow machine)"
 
+# ---- trust: docs/trust.md ------------------------------------------------------------------------------------------
+.PHONY: pcrs sign attest
+pcrs: image
+	tools/pcrs.py $(OBJDIR) --events --keylime $(if $(LOG),--log $(LOG))
+sign: image | $(CACHE)/qemu/version
+	$(if $(KEY),,$(error KEY=FILE and CERT=FILE are needed; tools/secureboot keys DIR makes some for trying it out))
+	tools/secureboot sign --key $(KEY) --cert $(CERT) $(OBJDIR)/bulkhead.efi $(OBJDIR)/bulkhead.signed.efi
+ATTEST ?= tests/system/trust.yaml
+attest: | $(CACHE)/qemu/version
+	$(MAKE) --no-print-directory CONFIG=$(ATTEST) image
+	tools/attest $(BUILD)/$(basename $(notdir $(ATTEST)))
+$(CACHE)/qemu/version:
+	@tools/setup --only qemu
+
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk
 include tests/noacpi/noacpi.mk
+include tools/enrol/enrol.mk
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 

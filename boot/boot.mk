@@ -12,7 +12,8 @@ BOOT_DIR := $(OBJDIR)/boot
 BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c \
 	$(if $(filter-out 0,$(CONFIG_MMIO)),config/validate_io.c) \
 	$(if $(filter-out 0,$(CONFIG_IOMMU)),config/validate_devices.c) $(if $(filter-out 0,$(CONFIG_DEVICES)),config/validate_pci.c) \
-	$(if $(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),config/validate_ports.c)
+	$(if $(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),config/validate_ports.c) \
+	$(if $(filter-out 0,$(CONFIG_TRUST)),boot/measure.c boot/txt.c boot/txt_needs.c)
 BOOT_ASM := boot/enter.asm boot/core_image.asm
 BOOT_OBJS := $(BOOT_C:%.c=$(BOOT_DIR)/%.o) $(BOOT_ASM:%.asm=$(BOOT_DIR)/%.o) $(BOOT_DIR)/config.o
 CONFIG_SIZES := $(dir $(CONFIG_C))config_sizes.h

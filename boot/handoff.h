@@ -25,6 +25,8 @@
 
 #include <stdint.h>
 
+#include "boot/trust.h"
+
 #define CORE_BASE 0xffffffff80000000ull
 #define PERCPU_BASE 0xffffffff90000000ull
 #define CORE_MEMORY_BASE (PERCPU_BASE + (2ull << 20))
@@ -82,6 +84,8 @@ struct core_header {
 	 * In each CPU's space, its own PD (third page) is mapped read-write at PERCPU_BASE + window_pd_va
 	 * so that it can set its window. */
 	uint32_t window_pd_va;
+	/* The configuration's tables inside the image, from CORE_BASE: measured apart from what is before and behind. */
+	uint32_t config_start, config_size;
 };
 
 struct handoff_memory {
@@ -92,6 +96,7 @@ struct handoff_memory {
 #ifndef CONFIG_MEMORIES
 #define CONFIG_MEMORIES 1
 #define CONFIG_CORE_MEMORIES 0
+#define CONFIG_TRUST 0
 #define CONFIG_PARTITIONS 1
 #define CONFIG_CPUS 1
 #endif
@@ -113,6 +118,9 @@ struct handoff {
 	uint64_t ticks_files;                             /* of the time between: reading the payload files */
 	uint64_t ram_bytes;                               /* usable memory the firmware reported */
 	uint64_t firmware_memory_end;                     /* end of the highest range in the firmware's map */
+#if CONFIG_TRUST
+	struct handoff_trust trust;
+#endif
 };
 
 #endif

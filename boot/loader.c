@@ -7,7 +7,7 @@
 #include "config/validate.h"
 
 #define CR4_LA57 (1ull << 12)
-#define HEADER_SIZE (offsetof(struct core_header, window_pd_va) + sizeof(uint32_t)) /* without padding */
+#define HEADER_SIZE (offsetof(struct core_header, config_size) + sizeof(uint32_t)) /* without padding */
 #define CPUID_EXTENDED_FEATURES 0x80000001u
 #define CPUID_EDX_NX (1u << 20)
 
@@ -135,19 +135,30 @@ static const struct core_header *check_core(void)
 	return h;
 }
 
+uint64_t find_table(const EFI_GUID *guid)
+{
+	const uint64_t *want = (const uint64_t *)(const void *)guid;
+
+	for (UINTN i = 0; i < system_table->NumberOfTableEntries; i++) {
+		const EFI_CONFIGURATION_TABLE *t = &system_table->ConfigurationTable[i];
+		const uint64_t *have = (const uint64_t *)(const void *)&t->VendorGuid;
+
+		if (have[0] == want[0] && have[1] == want[1])
+			return (uint64_t)t->VendorTable;
+	}
+	return 0;
+}
+
 static uint64_t find_rsdp(void)
 {
 	static const EFI_GUID guids[] = { ACPI_20_TABLE_GUID, ACPI_TABLE_GUID };
 
-	for (uint32_t g = 0; g < 2; g++)
-		for (UINTN i = 0; i < system_table->NumberOfTableEntries; i++) {
-			const EFI_CONFIGURATION_TABLE *t = &system_table->ConfigurationTable[i];
-			const uint64_t *have = (const uint64_t *)(const void *)&t->VendorGuid;
-			const uint64_t *want = (const uint64_t *)(const void *)&guids[g];
+	for (uint32_t g = 0; g < 2; g++) {
+		const uint64_t rsdp = find_table(&guids[g]);
 
-			if (have[0] == want[0] && have[1] == want[1])
-				return (uint64_t)t->VendorTable;
-		}
+		if (rsdp)
+			return rsdp;
+	}
 	stop("the firmware has no ACPI tables; enable ACPI in its settings");
 }
 
@@ -211,10 +222,14 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	h.ticks_files = rdtsc();
 	load_payloads(h.payload);
 	h.ticks_files = rdtsc() - h.ticks_files;
-	/* Later: measure image, configuration and payloads into the TPM here, the last place where boot services answer and
-	 * everything lies where it will be run from. */
 	zero_words((void *)h.core_hpa, h.core_size);
 	copy_words((void *)h.core_hpa, core, core->image_size);
+#if CONFIG_TRUST
+	/* The last place where boot services answer, and everything lies where it will be run from. */
+	h.trust.ticks = rdtsc();
+	trust_measure(core, &h);
+	h.trust.ticks = rdtsc() - h.trust.ticks;
+#endif
 	build_spaces(core, &h);
 	say("core at 0x%lx, leaving the firmware", h.core_hpa);
 	leave_boot_services(&h);

@@ -44,6 +44,17 @@ void leave_boot_services(struct handoff *h); /* fills in ram_bytes and firmware_
 /* volume.c: load each partition's payload file from the volume that the loader came from. */
 void load_payloads(struct handoff_memory payload[CONFIG_PARTITIONS]);
 
+/* An entry of the firmware's configuration table, 0: it has none. */
+uint64_t find_table(const EFI_GUID *guid);
+
+#if CONFIG_TRUST
+/* measure.c: measure what has been placed and loaded; fills in h->trust. The last to need boot services but leave_boot_services(). */
+void trust_measure(const struct core_header *core, struct handoff *h);
+
+/* txt.c: fills in what a late launch lacks; stops if the configuration wants one. After the TPM's banks are known. */
+void txt_detect(struct handoff_trust *t);
+#endif
+
 /* spaces.c: build the transition space and each CPU's in the core's run. */
 void build_spaces(const struct core_header *core, struct handoff *h);
 

@@ -365,6 +365,12 @@ struct config_schedule {
 /* What to do where large executable EPT pages let a guest machine-check the CPU (iTLB multihit). */
 enum config_itlb { ITLB_SMALL_PAGES, ITLB_ACCEPT, ITLB_REFUSE };
 
+/* What stops the boot if it is not there; else it is said aloud, and the boot goes on. */
+#define TRUST_TPM 1u
+#define TRUST_EXTEND 2u /* a component cannot be measured */
+#define TRUST_SECURE_BOOT 4u
+#define TRUST_TXT 8u
+
 struct config {
 	uint32_t magic, version;
 	const char *name;
@@ -385,6 +391,7 @@ struct config {
 	uint8_t itlb_multihit; /* enum config_itlb */
 	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
 	uint8_t iommu;         /* enum config_iommu */
+	uint8_t trust_refuse;  /* TRUST_*; only with CONFIG_TRUST */
 };
 
 extern const struct config config;

@@ -4,7 +4,7 @@
 extern core_entry, handoff
 extern core_total_size, core_image_size, text_size, rodata_size, data_start, data_size
 extern ept_start, ept_size, tables_start, tables_size, percpu_start, percpu_size, percpu_stride, percpu_data_size
-extern config_cpus
+extern config_cpus, config_start, config_size
 
 %define R 1
 %define RW 3
@@ -38,5 +38,6 @@ header:
 	percpu	0xa000, 0x5000, percpu_data_size
 	times 3 dd 0, 0, 0
 	dd	0x1f0000			; the page directory with the window
+	dd	config_start, config_size
 header_end:
 

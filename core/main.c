@@ -8,6 +8,7 @@
 #include "hypercall/calls.h"
 #include "machine_ioapic.h"
 #include "panic.h"
+#include "trust.h"
 #include "vmx/capability.h"
 #include "vmx/interrupt.h"
 #include "vmx/pins.h"
@@ -49,6 +50,8 @@ void core_main(struct handoff *from_loader)
 	      (uint32_t)CONFIG_PARTITIONS, (uint32_t)CONFIG_CPUS, handoff.core_hpa, handoff.core_size >> 10);
 	print("loader: %lu ticks, of these %lu for reading files\n", handoff.tsc_handoff - handoff.tsc_loader_start,
 	      handoff.ticks_files);
+	if (CONFIG_TRUST)
+		trust_report();
 	check_configuration();
 	if (CONFIG_IOMMU)
 		refuse("the configuration has devices (iommu), and this core cannot confine them yet");

@@ -94,12 +94,12 @@ class Machine(bochs.Machine):
         if self.tpm_kind:
             words += ["-chardev", "socket,id=chrtpm,path=tpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=chrtpm",
                       "-device", f"{TPM_DEVICES[self.tpm_kind]},tpmdev=tpm0"]
-        return words + ["-debugcon", "stdio", "-serial", "file:com1.txt", "-monitor", "none",
+        return words + ["-debugcon", "stdio", "-serial", "file:com1.txt", "-monitor", "unix:monitor.sock,server=on,wait=off",
                         "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", *self.extra]
 
     def start(self):
         os.makedirs(self.workdir, exist_ok=True)
-        for name in ("e9.txt", "com1.txt", "qemu.log", "tpm.sock"):
+        for name in ("e9.txt", "com1.txt", "qemu.log", "tpm.sock", "monitor.sock"):
             if os.path.lexists(self.path(name)):
                 os.unlink(self.path(name))
         if self.esp:
@@ -201,6 +201,21 @@ class Machine(bochs.Machine):
                              env=dict(os.environ, MTOOLSRC=os.devnull), capture_output=True, check=False)
         if run.returncode != 0:
             return None
+        with open(target, "rb") as f:
+            return f.read()
+
+    def memory_at(self, address, size):
+        """Bytes of the running machine's physical memory."""
+        target = self.path("memory.bin")
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(20 * bochs.TIME_FACTOR)
+            monitor.connect(os.path.relpath(self.path("monitor.sock")))
+            for words in (None, f"pmemsave {address:#x} {size:#x} memory.bin\n"):
+                if words:
+                    monitor.sendall(words.encode())
+                answer = b""
+                while not answer.endswith(b"(qemu) "):
+                    answer += monitor.recv(4096)
         with open(target, "rb") as f:
             return f.read()
 

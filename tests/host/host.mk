@@ -18,6 +18,7 @@ HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
+HOST_txt := boot/txt_needs.c
 HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c
 HOST_validate_io := config/validate_io.c
 HOST_validate_pci := config/validate_pci.c

@@ -5,13 +5,14 @@
  *
  *   remove                 no ACPI at all
  *   fill                   tables as they are, but all free memory full of A5h
+ *   tpm ...                see tcg2.h
  *
  * or lines of 14 characters and a line feed:
  *
  *   TABL 1234 56 +         in a copy of table TABL, exclusive-or the byte at offset 1234h with 56h; +: mend the
  *                          checksum after that, -: do not. RSDP is a table, too; XSDT is the root.
  */
-#include "tests/selfcheck/efi.h"
+#include "tests/noacpi/tcg2.h"
 
 #define LINE 15u
 #define MAX_FILE 0x100000u
@@ -207,6 +208,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		remove_acpi();
 	else if (*(const UINT8 *)text == 'f')
 		fill_memory();
+	else if (*(const UINT8 *)text == 't')
+		damage_tpm(boot, (const UINT8 *)text + 4);
 	else
 		damage(text, size);
 	size = read_file(root, L"BULKHEAD.EFI", &program);

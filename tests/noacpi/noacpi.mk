@@ -3,7 +3,7 @@
 # tests/selfcheck/selfcheck.mk, whose way of building it takes; made with `make selfcheck`.
 
 selfcheck: $(BUILD)/noacpi.efi
-$(BUILD)/noacpi.efi: tests/noacpi/noacpi.c tests/selfcheck/efi.h tests/selfcheck/selfcheck.mk tests/noacpi/noacpi.mk
+$(BUILD)/noacpi.efi: tests/noacpi/noacpi.c tests/noacpi/tcg2.h tests/selfcheck/efi.h tests/selfcheck/selfcheck.mk tests/noacpi/noacpi.mk
 	@mkdir -p $(BUILD)/selfcheck.d
 	$(CC) $(SELFCHECK_CFLAGS) -I. -c -o $(BUILD)/selfcheck.d/noacpi.o $<
 	$(LD) $(SELFCHECK_LDFLAGS) $(BUILD)/selfcheck.d/noacpi.o $(GNU_EFI)/lib/libgnuefi.a -o $(BUILD)/selfcheck.d/noacpi.so

@@ -404,6 +404,7 @@ void emit_config(FILE *out, const struct plan *plan)
 		fprintf(out, "\t.channels = channels,\n\t.channel_count = %u,\n", c->channel_count);
 	if (c->doorbell_count > 0)
 		fprintf(out, "\t.doorbells = doorbells,\n\t.doorbell_count = %u,\n", c->doorbell_count);
+	emit_trust(out, plan);
 	fprintf(out, "};\n");
 }
 
@@ -517,6 +518,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	        maps, cpuid, shadows);
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
 	emit_core_memory_sizes(out, plan);
+	emit_trust_sizes(out, plan);
 	emit_time_sizes(out, c);
 	emit_device_sizes(out, c);
 	emit_companion_sizes(out, c);

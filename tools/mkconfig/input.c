@@ -182,6 +182,13 @@ static const cyaml_schema_field_t audit_fields[] = {
 	TEXT_OPTIONAL("base", struct in_audit, base),
 	CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t trust_fields[] = {
+	TEXT_OPTIONAL("no_tpm", struct in_trust, no_tpm),
+	TEXT_OPTIONAL("extend_fails", struct in_trust, extend_fails),
+	TEXT_OPTIONAL("no_secure_boot", struct in_trust, no_secure_boot),
+	TEXT_OPTIONAL("no_txt", struct in_trust, no_txt),
+	CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t window_fields[] = {
 	TEXT("partition", struct in_window, partition),
 	TEXT("start", struct in_window, start),
@@ -243,6 +250,7 @@ static const cyaml_schema_field_t file_fields[] = {
 	MAPPING_OPTIONAL(struct in_file, trace, trace_fields),
 	MAPPING_OPTIONAL(struct in_file, audit, audit_fields),
 	TEXT_OPTIONAL("panic", struct in_file, panic),
+	MAPPING_OPTIONAL(struct in_file, trust, trust_fields),
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,
 	                     &schedule_entry, 1, LIST_MAX),

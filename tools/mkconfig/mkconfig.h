@@ -141,6 +141,9 @@ struct in_board {
 struct in_console {
 	const char *uart, *debug_port;
 };
+struct in_trust {
+	const char *no_tpm, *extend_fails, *no_secure_boot, *no_txt;
+};
 struct in_trace {
 	const char *entries;
 };
@@ -167,6 +170,7 @@ struct in_file {
 	struct in_console *console;
 	struct in_trace *trace;
 	struct in_audit *audit;
+	struct in_trust *trust;
 	struct in_schedule *schedules;
 	struct in_shared *shared;
 	struct in_channel *channels;
@@ -308,6 +312,11 @@ const char *pci_text(const struct plan *plan, unsigned partition); /* "0000:00:1
 void emit_pci(FILE *out, const struct plan *plan);
 void emit_pci_members(FILE *out, const struct config *c);
 void emit_pci_sizes(FILE *out, const struct plan *plan);
+
+/* trust.c: what must be there for a measured launch */
+void trust_build(struct plan *plan);
+void emit_trust(FILE *out, const struct plan *plan);
+void emit_trust_sizes(FILE *out, const struct plan *plan);
 
 /* prove.c */
 void prove(struct plan *plan);

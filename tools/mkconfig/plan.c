@@ -255,6 +255,7 @@ static void build_machine(struct plan *plan)
 		                                       itlb, LENGTH(itlb));
 	if (in->panic != NULL)
 		plan->panic_reset = parse_name(line_of("panic"), "panic", in->panic, panics, LENGTH(panics)) == 1;
+	trust_build(plan);
 	plan->cpus = allocate(c->cpu_count * sizeof *plan->cpus);
 	plan->slots = allocate(c->cpu_count * sizeof *plan->slots);
 }
