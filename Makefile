@@ -89,6 +89,9 @@ endif
 ifeq ($(filter-out 0,$(CONFIG_AUDIT_ENTRIES)),)
 CORE_C := $(filter-out core/audit.c,$(CORE_C))
 endif
+ifeq ($(filter-out 0,$(CONFIG_SELF_CHECK)),)
+CORE_C := $(filter-out core/selfcheck.c,$(CORE_C))
+endif
 ifeq ($(filter-out 0,$(CONFIG_MMIO)),)
 CORE_C := $(filter-out vmx/mmio.c vmx/decode.c vmx/linear.c vmx/xapic.c,$(CORE_C))
 else
@@ -157,6 +160,13 @@ $(OBJDIR)/core.elf: $(CORE_OBJS) core/core.lds
 		-T core/core.lds $(CORE_OBJS) -Map=$@.map -o $@
 $(CORE_BIN): $(OBJDIR)/core.elf
 	objcopy -O binary -j .text -j .rodata -j .data $< $@
+ifneq ($(filter-out 0,$(CONFIG_SELF_CHECK)),)
+	$(BUILD)/coredigest $@ $$(nm $< | sed -n 's/^0*\([0-9a-f]*\) A data_start$$/\1/p')
+$(CORE_BIN): $(BUILD)/coredigest
+endif
+$(BUILD)/coredigest: tools/coredigest.c core/sha256.c core/sha256.h
+	@mkdir -p $(@D)
+	$(HOSTCC) -std=c17 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -I. -o $@ tools/coredigest.c core/sha256.c
 -include $(CORE_OBJS:.o=.d)
 
 include boot/boot.mk

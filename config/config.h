@@ -195,7 +195,8 @@ struct config_path {
 };
 
 struct config_bar {
-	uint64_t hpa, gpa, size; /* io: ports, gpa = hpa; else multiples of PAGE_SIZE. Size: a power of two; 0: hidden, or none */
+	uint64_t hpa, gpa,
+		size; /* io: ports, gpa = hpa; else multiples of PAGE_SIZE. Size: a power of two; 0: hidden, or none */
 	uint8_t io;
 };
 
@@ -218,7 +219,8 @@ struct config_device {
 #define DEVICE_SLOTS 8u
 #define DEVICE_PIN(slot) (15u + (slot)) /* config/acpi/dsdt.asl: _PRT */
 #define CONFIG_MAX_DEVICES 64u
-#define CONFIG_IRTES 256u /* entries of the interrupt remapping table: config.interrupts first, then the devices' vectors */
+#define CONFIG_IRTES \
+	256u /* entries of the interrupt remapping table: config.interrupts first, then the devices' vectors */
 
 /* What to do on a machine where devices cannot be confined. IOMMU_NONE: nothing about devices is looked at. */
 enum config_iommu { IOMMU_NONE, IOMMU_ABSENT_OK, IOMMU_REQUIRE };
@@ -362,6 +364,12 @@ struct config_schedule {
 #define FLUSH_RETURN_STACK 8u      /* RSB stuffing */
 #define FLUSH_ALL 15u
 
+/* The self-check (core/selfcheck.h). Without any of these bits only what fails is told. */
+#define SELF_CHECK_REFUSE 1u /* a line that fails refuses the start */
+#define SELF_CHECK_HALT 2u   /* a difference later stops the machine */
+#define SELF_CHECK_STEP_MIN_US 100u
+#define SELF_CHECK_TIME_MAX_US 10000000u
+
 /* What to do where large executable EPT pages let a guest machine-check the CPU (iTLB multihit). */
 enum config_itlb { ITLB_SMALL_PAGES, ITLB_ACCEPT, ITLB_REFUSE };
 
@@ -392,6 +400,9 @@ struct config {
 	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
 	uint8_t iommu;         /* enum config_iommu */
 	uint8_t trust_refuse;  /* TRUST_*; only with CONFIG_TRUST */
+	uint8_t self_check;    /* SELF_CHECK_* */
+	uint32_t self_check_us;      /* from step to step on a CPU that is shared; 0: at the start only */
+	uint32_t self_check_kick_us; /* dedicated CPUs are interrupted for theirs that often; 0: never */
 };
 
 extern const struct config config;

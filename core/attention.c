@@ -7,9 +7,11 @@
 #include "core.h"
 #include "cpu.h"
 #include "panic.h"
+#include "selfcheck.h"
 #include "x86.h"
 
 #define REQUEST_STATUS 1u
+#define REQUEST_SELF_CHECK 2u
 
 static uint32_t request[CONFIG_CPUS]; /* bits REQUEST_*: set by any CPU, taken by its own */
 
@@ -68,10 +70,25 @@ void attention_tell(void)
 		tell_next();
 }
 
+void attention_self_check(void)
+{
+	for (uint32_t i = 0; i < CONFIG_CPUS; i++) {
+		if (!config.cpus[i].slot_count || cpu_is_scheduled(i))
+			continue;
+		__atomic_or_fetch(&request[i], REQUEST_SELF_CHECK, __ATOMIC_SEQ_CST);
+		attention_kick(i);
+	}
+}
+
 void attention(void)
 {
+	uint32_t bits = 0;
+
 	panic_check();
-	if (__atomic_load_n(&request[this_cpu->index], __ATOMIC_RELAXED) &&
-	    __atomic_exchange_n(&request[this_cpu->index], 0, __ATOMIC_SEQ_CST) & REQUEST_STATUS)
+	if (__atomic_load_n(&request[this_cpu->index], __ATOMIC_RELAXED))
+		bits = __atomic_exchange_n(&request[this_cpu->index], 0, __ATOMIC_SEQ_CST);
+	if (bits & REQUEST_STATUS)
 		this_cpu->status_left = told_vcpus();
+	if (CONFIG_SELF_CHECK && bits & REQUEST_SELF_CHECK)
+		selfcheck_now();
 }

@@ -66,7 +66,7 @@ static void put(enum audit_class class, enum audit_event event, uint16_t partiti
 {
 	audit_put(mine, rdtsc(),
 	          (struct audit_record){
-			  .partition = partition, .class = (uint8_t)class, .event = (uint8_t)event, .a = a, .b = b });
+			  .partition = partition, .class = (uint8_t) class, .event = (uint8_t)event, .a = a, .b = b });
 }
 
 /* The first that is kept out is told at once, how many they were when the limit begins anew: the counter in the ring is always right. */

@@ -16,6 +16,9 @@ struct cpu_report {
 	volatile uint32_t state; /* enum cpu_report_state; the CPU itself */
 	uint32_t apic_id, core_id;
 	uint64_t missing_must, missing_nice; /* bit n: line n of the capability table (vmx/capability.c) */
+#if CONFIG_SELF_CHECK
+	uint64_t failed; /* bit n: reading n of the self-check (core/selfcheck.c) */
+#endif
 };
 enum cpu_report_state { REPORT_NONE, REPORT_READY, REPORT_STOPPED };
 
@@ -49,6 +52,9 @@ void ept_build(void);
 
 /* Let every CPU print a line about what it runs. Any CPU. */
 void attention_status(void);
+
+/* Let every dedicated CPU that has a partition look at its registers (core/selfcheck.h). Any CPU. */
+void attention_self_check(void);
 
 /* Make CPU `cpu` leave its guest and look what there is to do. Any CPU. */
 void attention_kick(uint32_t cpu);

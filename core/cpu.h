@@ -19,6 +19,9 @@
 #if CONFIG_AUDIT_ENTRIES
 #include "audit.h"
 #endif
+#if CONFIG_SELF_CHECK
+#include "selfcheck.h"
+#endif
 #if CONFIG_SCHEDULED_CPUS
 #include "vmx/scheduled.h"
 #endif
@@ -54,6 +57,9 @@ struct cpu {
 #endif
 #if CONFIG_AUDIT_ENTRIES
 	struct audit audit;
+#endif
+#if CONFIG_SELF_CHECK
+	struct selfcheck selfcheck;
 #endif
 	volatile uint8_t nmi; /* one came in root mode; for vmx/companion.c */
 #if CONFIG_COMPANIONS

@@ -9,6 +9,7 @@
 #include "machine_ioapic.h"
 #include "panic.h"
 #include "trust.h"
+#include "selfcheck.h"
 #include "vmx/capability.h"
 #include "vmx/interrupt.h"
 #include "vmx/pins.h"
@@ -69,6 +70,8 @@ void core_main(struct handoff *from_loader)
 		interrupt_init();
 		machine_ioapic_init();
 	}
+	if (CONFIG_SELF_CHECK)
+		selfcheck_table();
 	epoch = rdtsc();
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	cpu_run(0);
@@ -94,6 +97,8 @@ void cpu_run(uint32_t index)
 		scheduled_run(epoch);
 	trace_init(0);
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
+	if (CONFIG_SELF_CHECK)
+		selfcheck_first(vcpu);
 	if (slot->vcpu == 0 && !partition_load(slot->partition))
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
 	if (CONFIG_COMPANIONS && vcpu->partition->companion) {

@@ -7,6 +7,7 @@
 #include "lib.h"
 #include "machine_ioapic.h"
 #include "panic.h"
+#include "selfcheck.h"
 #include "vmx/capability.h"
 #include "vmx/vmcs.h"
 #include "window.h"
@@ -108,6 +109,9 @@ static void report(uint32_t index)
 	if (!(r->missing_must & 1) &&
 	    vmx_feature_control(rdmsr(MSR_IA32_FEATURE_CONTROL)) == FEATURE_CONTROL_LOCKED_OFF)
 		r->missing_must |= 1ull << (VMX_CAPABILITY_LINES - 1);
+#if CONFIG_SELF_CHECK
+	r->failed = selfcheck_registers();
+#endif
 	__atomic_store_n(&r->state, REPORT_READY, __ATOMIC_RELEASE);
 }
 

@@ -174,7 +174,7 @@ def bochsfix():
         raise BochsError("no C compiler to build tools/bochsfix.c: install gcc")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     stage = f"{target}.{os.getpid()}.tmp"
-    run = subprocess.run([compiler, "-O2", "-Wall", "-fPIC", "-shared", "-o", stage, source],
+    run = subprocess.run([compiler, "-O2", "-Wall", "-fPIC", "-shared", "-pthread", "-o", stage, source],
                          capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise BochsError(f"tools/bochsfix.c does not compile:\n{run.stderr}")
@@ -415,6 +415,7 @@ class Machine:
             argv[1:1] = ["--preload", "./bochsfix.so"]
         else:
             prefix = ["env", "LD_PRELOAD=./bochsfix.so"]       # for Bochs alone, not for unshare
+        env["BOCHSFIX_POKE"] = self.path("poke")
         env["BOCHSFIX_PARENT"] = str(os.getpid())
         argv = _no_network() + prefix + argv + ["-q", "-f", "bochsrc"]
         if self.ticks_limit:
@@ -643,6 +644,17 @@ class Machine:
         self._key_event.set()
 
     # ---- waiting ----------------------------------------------------------
+
+    def poke(self, address, byte, timeout=10):
+        """Change a byte of the machine's physical memory behind its back."""
+        with open(self.path("poke.new"), "w", encoding="utf-8") as f:
+            f.write(f"{address:x} {byte:x}\n")
+        os.rename(self.path("poke.new"), self.path("poke"))
+        end = time.monotonic() + timeout
+        while os.path.exists(self.path("poke")):
+            if time.monotonic() > end:
+                raise BochsError("the emulator has not taken the changed byte")
+            time.sleep(0.02)
 
     def mark(self):
         """A position in both streams, for wait_for(since=...)."""

@@ -20,14 +20,17 @@
  * With BOCHSFIX_TURNS set, every CPU of several runs one instruction a turn; see
  * `turns` below, and the report's line `turns on | absent`.
  *
+ * With BOCHSFIX_POKE set, a test can change the machine's memory behind its back, as a fault of the hardware would: see `poke`.
+ *
  * With BOCHSFIX_PARENT set to the runner's process id, the emulator is killed
  * when that process ends.
  *
- * Build: gcc -O2 -fPIC -shared -o bochsfix.so bochsfix.c
+ * Build: gcc -O2 -fPIC -shared -pthread -o bochsfix.so bochsfix.c
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -242,6 +245,30 @@ void __longjmp_chk(void *buffer, int value)
 }
 
 /* An emulator must not outlive the runner that watches it, however that one ends. */
+/*
+ * The file named by BOCHSFIX_POKE holds, once it is there, an address and a byte, hexadecimal: the byte goes into the physical memory
+ * there, by the function of the emulator's debugger, and the file goes away. From a thread, at a time that no one knows.
+ */
+static void *poke(void *path)
+{
+	void (*set)(uint64_t, unsigned, uint64_t);
+	unsigned long address, byte;
+
+	*(void **)&set = dlsym(RTLD_DEFAULT, "_Z22bx_dbg_setpmem_commandmjm");
+	for (;; usleep(20000)) {
+		FILE *f = fopen(path, "r");
+
+		if (!f)
+			continue;
+		if (fscanf(f, "%lx %lx", &address, &byte) == 2 && set) {
+			set(address, 1, byte);
+			unlink(path);
+		}
+		fclose(f);
+	}
+	return NULL;
+}
+
 static void die_with_parent(void)
 {
 	const char *parent = getenv("BOCHSFIX_PARENT");
@@ -291,6 +318,10 @@ __attribute__((constructor)) static void bochsfix(void)
 	state = commits();
 	if (report)
 		fprintf(report, "commits %s\n", state);
+	pthread_t thread;
+
+	if (getenv("BOCHSFIX_POKE"))
+		pthread_create(&thread, NULL, poke, getenv("BOCHSFIX_POKE"));
 	if (getenv("BOCHSFIX_TURNS") && report)
 		fprintf(report, "turns %s\n", turns());
 	if (report) {

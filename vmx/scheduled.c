@@ -8,6 +8,7 @@
 #include "core/cpu.h"
 #include "core/panic.h"
 #include "core/posted.h"
+#include "core/selfcheck.h"
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
@@ -269,8 +270,11 @@ static void settle(uint64_t now)
 		if (this_cpu->running != &mine->idle) /* without a decision it just goes on */
 			take_vectors(mine->loaded);
 	}
-	if (!mine->resched && now < mine->until) /* who begins a window does not wait for text */
+	if (!mine->resched && now < mine->until) { /* who begins a window does not wait for text */
 		console_now(now);
+		if (CONFIG_SELF_CHECK && mine->timer_exit)
+			selfcheck_step(now);
+	}
 	for (uint32_t i = 0; (mine->resched || now >= mine->until) && i < DECISIONS; i++)
 		if (!decide(now))
 			break;
@@ -281,6 +285,10 @@ static void settle(uint64_t now)
 		return;
 	}
 	mine->next_other = mine->until < mine->console_due ? mine->until : mine->console_due;
+#if CONFIG_SELF_CHECK
+	if (this_cpu->selfcheck.due < mine->next_other)
+		mine->next_other = this_cpu->selfcheck.due;
+#endif
 	if (this_cpu->running != &mine->idle)
 		look_at_timer(now);
 	else

@@ -6,6 +6,7 @@
 #include "core/cpu.h"
 #include "core/panic.h"
 #include "core/posted.h"
+#include "core/selfcheck.h"
 #include "core/smi.h"
 #include "core/x86.h"
 #include "flush.h"
@@ -79,6 +80,8 @@ void scheduled_run(uint64_t epoch)
 	xsetbv0(1);
 	vcpu_init_idle(&mine->idle, ept_pointer_empty);
 	this_cpu->running = &mine->idle;
+	if (CONFIG_SELF_CHECK)
+		selfcheck_first(&mine->idle);
 	timeplan_ready();
 	scheduled_go_on(TRACE_NO_EXIT, 0);
 }

@@ -68,6 +68,18 @@ void panic_check(void)
 {
 }
 
+/* Real in test_selfcheck alone. */
+__attribute__((weak)) void selfcheck_first(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	this_cpu->selfcheck.due = ~0ull;
+}
+
+__attribute__((weak)) void selfcheck_step(uint64_t now)
+{
+	(void)now;
+}
+
 void attention_kick(uint32_t cpu)
 {
 	seam.kicked |= 1ull << cpu;
@@ -219,6 +231,14 @@ uint64_t rdmsr(uint32_t msr)
 		return 0x2100000000;
 	case MSR_X2APIC_SVR:
 		return 0x1ff;
+	case MSR_IA32_PAT:
+		return PAT_RESET;
+	case MSR_IA32_APIC_BASE:
+		return 0xfee00000 | APIC_BASE_ENABLE | APIC_BASE_EXTD;
+	case MSR_IA32_MTRRCAP: /* with SMRR */
+		return 0xd08;
+	case 0x1f3: /* IA32_SMRR_PHYSMASK: valid */
+		return 0xff800800;
 	default:
 		fault("RDMSR", msr);
 		return 0;

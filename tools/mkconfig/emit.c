@@ -405,6 +405,9 @@ void emit_config(FILE *out, const struct plan *plan)
 	if (c->doorbell_count > 0)
 		fprintf(out, "\t.doorbells = doorbells,\n\t.doorbell_count = %u,\n", c->doorbell_count);
 	emit_trust(out, plan);
+	if (plan->self_check)
+		fprintf(out, "\t.self_check = 0x%x,\n\t.self_check_us = %u,\n\t.self_check_kick_us = %u,\n",
+		        c->self_check, c->self_check_us, c->self_check_kick_us);
 	fprintf(out, "};\n");
 }
 
@@ -519,6 +522,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	fprintf(out, "#define CONFIG_VCPUS %u\n", vcpus);
 	emit_core_memory_sizes(out, plan);
 	emit_trust_sizes(out, plan);
+	fprintf(out, "#define CONFIG_SELF_CHECK %u\n", plan->self_check ? 1u : 0u);
 	emit_time_sizes(out, c);
 	emit_device_sizes(out, c);
 	emit_companion_sizes(out, c);

@@ -243,11 +243,19 @@ static const cyaml_schema_field_t flow_fields[] = {
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t flow_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_flow, flow_fields) };
+static const cyaml_schema_field_t self_check_fields[] = {
+	TEXT_OPTIONAL("at_start", struct in_self_check, at_start),
+	TEXT_OPTIONAL("on_difference", struct in_self_check, on_difference),
+	TEXT_OPTIONAL("every", struct in_self_check, every),
+	TEXT_OPTIONAL("interrupt_dedicated", struct in_self_check, interrupt_dedicated),
+	CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t file_fields[] = {
 	TEXT("name", struct in_file, name),
 	CYAML_FIELD_MAPPING_PTR("board", CYAML_FLAG_POINTER, struct in_file, board, board_fields),
 	MAPPING_OPTIONAL(struct in_file, console, console_fields),
 	MAPPING_OPTIONAL(struct in_file, trace, trace_fields),
+	MAPPING_OPTIONAL(struct in_file, self_check, self_check_fields),
 	MAPPING_OPTIONAL(struct in_file, audit, audit_fields),
 	TEXT_OPTIONAL("panic", struct in_file, panic),
 	MAPPING_OPTIONAL(struct in_file, trust, trust_fields),

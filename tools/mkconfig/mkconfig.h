@@ -163,12 +163,16 @@ struct in_doorbell {
 struct in_flow {
 	const char *from, *to, *only_through;
 };
+struct in_self_check {
+	const char *at_start, *on_difference, *every, *interrupt_dedicated;
+};
 struct in_file {
 	const char *name, *itlb_multihit, *guard, *panic, *iommu;
 	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
 	struct in_trace *trace;
+	struct in_self_check *self_check;
 	struct in_audit *audit;
 	struct in_trust *trust;
 	struct in_schedule *schedules;
@@ -244,7 +248,8 @@ struct plan {
 	struct config_memory *memories;
 	struct config_cpu *cpus;
 	struct config_interrupt *interrupts;
-	unsigned *interrupt_origin; /* of an interrupt: index in its partition's list, or ORIGIN_DEVICE + that of a device */
+	unsigned *
+		interrupt_origin; /* of an interrupt: index in its partition's list, or ORIGIN_DEVICE + that of a device */
 	struct config_device *devices;
 	unsigned *device_origin; /* of a device: index in its partition's list */
 	struct config_channel *channels;
@@ -255,8 +260,10 @@ struct plan {
 	struct plan_partition *extra;    /* same index as partitions */
 	const struct in_file *in;
 	uint64_t board_memory;
+	bool self_check;
 	unsigned trace_entries, trace_memory; /* of each CPU, 0: no trace; index of the memory that holds them */
-	unsigned audit_entries, audit_memory, audit_rate; /* likewise; records a second that a partition may cause on a CPU */
+	unsigned audit_entries, audit_memory,
+		audit_rate; /* likewise; records a second that a partition may cause on a CPU */
 	bool panic_reset;
 	uint32_t core_used; /* of CORE_MEMORY_SIZE */
 };
@@ -364,7 +371,7 @@ const char *boot_text(const struct plan_partition *x);                       /* 
 const char *hypercalls_text(const struct config_partition *p);               /* "version, console" */
 const char *ports_text(const struct config_partition *p);                    /* "0x3f8-0x3ff uart, ..." */
 const char *actions_text(const struct config_partition *p, unsigned first, unsigned end); /* of errors [first, end) */
-const char *place_text(const struct config_memory *m);              /* "at 0x1000000" or how it is placed */
+const char *place_text(const struct config_memory *m); /* "at 0x1000000" or how it is placed */
 /* Numbers with a direct right on one of its CPUs; else: answered. */
 unsigned count_msrs(const struct plan *plan, const struct config_partition *p, bool passed);
 

@@ -70,11 +70,10 @@ static void build_trace(struct plan *plan)
 
 	if (trace == NULL)
 		return;
-	plan->trace_entries =
-		parse_entries(line_of("trace/entries"), trace->entries, TRACE_ENTRIES_MIN, TRACE_ENTRIES_MAX);
+	plan->trace_entries = parse_entries(line_of("trace/entries"), trace->entries, TRACE_ENTRIES_MIN,
+	                                    TRACE_ENTRIES_MAX);
 	plan->trace_memory = plan->config.memory_count;
-	add_core_memory(plan, "trace",
-	                sizeof(struct trace_ring) + plan->trace_entries * sizeof(struct trace_record));
+	add_core_memory(plan, "trace", sizeof(struct trace_ring) + plan->trace_entries * sizeof(struct trace_record));
 }
 
 static void build_audit(struct plan *plan)
@@ -83,8 +82,8 @@ static void build_audit(struct plan *plan)
 
 	if (audit == NULL)
 		return;
-	plan->audit_entries =
-		parse_entries(line_of("audit/entries"), audit->entries, AUDIT_ENTRIES_MIN, AUDIT_ENTRIES_MAX);
+	plan->audit_entries = parse_entries(line_of("audit/entries"), audit->entries, AUDIT_ENTRIES_MIN,
+	                                    AUDIT_ENTRIES_MAX);
 	plan->audit_rate = AUDIT_RATE_DEFAULT;
 	if (audit->rate != NULL)
 		plan->audit_rate = (unsigned)parse_number(line_of("audit/rate"), "rate", audit->rate, 1,
@@ -94,6 +93,38 @@ static void build_audit(struct plan *plan)
 	         add_core_memory(plan, "audit",
 	                         sizeof(struct audit_ring) + plan->audit_entries * sizeof(struct audit_record)),
 	         line_of("audit/base"), audit->base);
+}
+
+static void build_self_check(struct plan *plan)
+{
+	static const char *const starts[] = { "report", "refuse" }, *const later[] = { "record", "halt_machine" };
+	const struct in_self_check *in = plan->in->self_check;
+	struct config *c = &plan->config;
+	unsigned line = line_of("self_check/every");
+	bool halt = true;
+
+	if (in == NULL)
+		return;
+	plan->self_check = true;
+	if (in->at_start != NULL &&
+	    parse_name(line_of("self_check/at_start"), "at_start", in->at_start, starts, LENGTH(starts)) == 1)
+		c->self_check |= SELF_CHECK_REFUSE;
+	if (in->on_difference != NULL)
+		halt = parse_name(line_of("self_check/on_difference"), "on_difference", in->on_difference, later,
+		                  LENGTH(later)) == 1;
+	c->self_check |= halt ? SELF_CHECK_HALT : 0;
+	if (in->every != NULL)
+		c->self_check_us = parse_time(line, "every", in->every, SELF_CHECK_STEP_MIN_US, SELF_CHECK_TIME_MAX_US);
+	if (c->self_check_us > 0 && plan->in->schedules_count == 0)
+		fail(line,
+		     "every: steps are taken on CPUs that partitions share, and there is none: the check at the start remains");
+	if (in->interrupt_dedicated == NULL)
+		return;
+	line = line_of("self_check/interrupt_dedicated");
+	c->self_check_kick_us = parse_time(line, "interrupt_dedicated", in->interrupt_dedicated, 1000,
+	                                   SELF_CHECK_TIME_MAX_US);
+	if (c->self_check_us == 0)
+		fail(line, "interrupt_dedicated: without 'every' nobody is there to do it");
 }
 
 static void build_memories(struct plan *plan)
@@ -250,6 +281,7 @@ static void build_machine(struct plan *plan)
 	if (in->console != NULL && in->console->debug_port != NULL)
 		c->debug_port = (uint16_t)parse_number(line_of("console/debug_port"), "debug_port",
 		                                       in->console->debug_port, 1, UINT16_MAX);
+	build_self_check(plan);
 	if (in->itlb_multihit != NULL)
 		c->itlb_multihit = (uint8_t)parse_name(line_of("itlb_multihit"), "itlb_multihit", in->itlb_multihit,
 		                                       itlb, LENGTH(itlb));

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What isolation rests on, looked at before any partition runs, and again while they run: control registers, MSRs, the current VMCS, the
+ * core's own code and constants. Linked where the configuration has `self_check`.
+ *
+ * At the start each CPU looks at its registers, and the boot CPU prints one table of all. In the background each shared CPU takes
+ * a step now and then, outside of decisions: one register and 64 bytes. A round of a hundred kilobytes takes some 1,600 steps. What the
+ * background finds is compared with what the start found; bits that may change are left out.
+ */
+#ifndef CORE_SELFCHECK_H
+#define CORE_SELFCHECK_H
+
+#include <stdint.h>
+
+#define SELFCHECK_READINGS 21u /* lines of the table that are registers */
+
+struct vcpu;
+
+/* Of each CPU. */
+struct selfcheck {
+	uint64_t due, told;                     /* TSC of the next step; bit n: that reading n differs was said */
+	uint64_t sum;                           /* of the core's code and constants, so far in this round */
+	uint32_t at, next;                      /* bytes in `sum`; the reading that comes next */
+	uint64_t reference[SELFCHECK_READINGS]; /* as found at the start */
+};
+
+/* Which of this CPU's own registers are not as they must be: bit n, reading n. Each CPU, when it reports. */
+uint64_t selfcheck_registers(void);
+
+/* Print the table; refuse() if a line fails and the configuration wants that. Boot CPU, when all CPUs have reported. */
+void selfcheck_table(void);
+
+/* Check the current VMCS, which is `vcpu`'s, and keep what this CPU has as reference. panic() if it differs from what the core
+ * has just written. Before the CPU's first entry. */
+void selfcheck_first(const struct vcpu *vcpu);
+
+/* One step, if `now` (TSC) is not before its time. A shared CPU, in root mode, when the timer brought it there. */
+void selfcheck_step(uint64_t now);
+
+/* All registers at once, some 1,000 instructions: where another CPU has asked for it (core/attention.c). */
+void selfcheck_now(void);
+
+#endif
