@@ -79,7 +79,7 @@ CORE_ASM := $(wildcard core/*.asm vmx/*.asm)
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_C += sched/sched.c
 else
-CORE_C := $(filter-out vmx/scheduled.c vmx/scheduled_init.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c core/posted.c core/smi.c,$(CORE_C))
+CORE_C := $(filter-out vmx/scheduled.c vmx/scheduled_init.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c vmx/xapic.c core/posted.c core/smi.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
 endif
 # The trace, and the audit.

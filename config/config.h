@@ -158,6 +158,7 @@ struct config_port {
 enum config_mmio_kind {
 	MMIO_LAPIC,  /* the vCPU's own local APIC in xAPIC mode, one page at FEE00000h */
 	MMIO_IOAPIC, /* the partition's virtual I/O APIC, one page at FEC00000h */
+	MMIO_COMPANION, /* the partition's companion answers */
 	MMIO_KIND_COUNT
 };
 
@@ -170,6 +171,7 @@ struct config_mmio {
 #define MMIO_IOAPIC_BASE 0xfec00000ull
 
 #define IOAPIC_PINS 24u
+#define CONFIG_MAX_COMPANION_PINS 4u /* as many interrupts one answer can bring */
 #define UART_PIN 4u /* of the emulated 16550 where the partition has an I/O APIC: edge */
 
 /*
@@ -307,6 +309,7 @@ struct config_partition {
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
 	uint16_t companion;       /* index of its companion; 0: none, since number 0 never is one */
 	uint32_t answer_limit_us; /* of a companion: so long it may take for an answer, of its own running time */
+	uint32_t companion_pins;  /* a bit a pin of its I/O APIC that its companion drives */
 	struct config_cpuid_index basic[CONFIG_CPUID_BASIC];
 	struct config_cpuid_index extended[CONFIG_CPUID_EXTENDED];
 	struct config_cpuid_index hyper[CONFIG_CPUID_HYPER];

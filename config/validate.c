@@ -97,7 +97,16 @@ static enum config_rule check_counts(const struct config *c, struct config_fault
 	return RULE_OK;
 }
 
-/* A companion lives for one partition of one vCPU, and can do nothing but answer it: it has neither ports nor MSRs. */
+/* Its companion is where a vCPU is whose access waits for it: all of them are on one CPU. */
+static bool on_one_cpu(const struct config_partition *p)
+{
+	for (unsigned i = 1; i < p->vcpu_count; i++)
+		if (p->vcpus[i].cpu != p->vcpus[0].cpu)
+			return false;
+	return true;
+}
+
+/* A companion lives for one partition on one CPU, and can do nothing but answer it: it has neither ports nor MSRs. */
 static inline enum config_rule check_companions(const struct config *c, struct config_fault *fault)
 {
 	const uint64_t calls = 1ull << BH_VERSION | 1ull << BH_COUNTER | 1ull << BH_CONSOLE_WRITE |
@@ -114,7 +123,7 @@ static inline enum config_rule check_companions(const struct config *c, struct c
 		if (companion ? p->flags != (PARTITION_COMPANION | PARTITION_CPL3_HYPERCALLS) || p->port_count != 0 ||
 		                        p->companion != 0 || (p->hypercalls & ~calls) != 0 || p->answer_limit_us == 0 ||
 		                        p->answer_limit_us > CONFIG_ANSWER_LIMIT_MAX_US :
-		                p->companion >= c->partition_count || (p->companion != 0 && p->vcpu_count != 1))
+		                p->companion >= c->partition_count || (p->companion != 0 && !on_one_cpu(p)))
 			return config_fault_at(fault, RULE_COMPANION, i, CONFIG_NONE, CONFIG_NONE);
 	}
 	return RULE_OK;
@@ -580,7 +589,7 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_DOORBELL_CHANNEL] = "a doorbell rings with a channel that does not lead to its receiver, or is its second",
 #endif
 		[RULE_COMPANION] =
-			"a companion and its master disagree: one companion, for one partition, of one vCPU, without ports",
+			"a companion and its master disagree: one companion, for one partition, on one CPU, without ports of its own; its pins are of the master's I/O APIC, 4 at most",
 		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
 		[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
 		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",

@@ -40,13 +40,23 @@ static enum config_rule check_ranges(const struct config_partition *p, unsigned 
 	for (unsigned i = 0; i < p->mmio_count; i++) {
 		const struct config_mmio *m = &p->mmio[i];
 		if (m->size == 0 || (m->size | m->gpa) % PAGE_SIZE != 0 || m->gpa >> 46 != 0 || m->size >> 46 != 0 ||
-		    m->kind >= MMIO_KIND_COUNT || overlaps_memory(p, m) || (i > 0 && m->gpa < m[-1].gpa + m[-1].size))
+		    m->kind >= MMIO_KIND_COUNT || (m->kind == MMIO_COMPANION && p->companion == 0) ||
+		    overlaps_memory(p, m) || (i > 0 && m->gpa < m[-1].gpa + m[-1].size))
 			return config_fault_at(fault, RULE_MMIO, partition, i, CONFIG_NONE);
 	}
 	if (!(p->xapic ? has_page(p, MMIO_LAPIC, MMIO_LAPIC_BASE) : has_none(p, MMIO_LAPIC)) ||
 	    !(p->ioapic != 0 ? has_page(p, MMIO_IOAPIC, MMIO_IOAPIC_BASE) : has_none(p, MMIO_IOAPIC)) || p->xapic > 1)
 		return config_fault_at(fault, RULE_MMIO, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
+}
+
+static unsigned bits(uint32_t set)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < 32; i++)
+		count += set >> i & 1;
+	return count;
 }
 
 /* A dedicated CPU's local APIC is the real one: it has no registers in the partition's memory, and its EOI does not exit. */
@@ -60,6 +70,9 @@ static enum config_rule check_apics(const struct config *c, unsigned partition, 
 			return config_fault_at(fault, RULE_APIC, partition, i, CONFIG_NONE);
 	if (p->ioapic != 0 && p->ioapic != ++*ioapics)
 		return config_fault_at(fault, RULE_APIC, partition, CONFIG_NONE, CONFIG_NONE);
+	if (p->companion_pins != 0 && (p->companion == 0 || p->ioapic == 0 || p->companion_pins >> IOAPIC_PINS != 0 ||
+	                               bits(p->companion_pins) > CONFIG_MAX_COMPANION_PINS))
+		return config_fault_at(fault, RULE_COMPANION, partition, CONFIG_NONE, CONFIG_NONE);
 	return RULE_OK;
 }
 
@@ -81,7 +94,8 @@ static enum config_rule check_interrupts(const struct config *c, struct config_f
 	for (unsigned i = 0; i < c->interrupt_count; i++) {
 		const struct config_interrupt *a = &c->interrupts[i];
 		if (a->partition >= c->partition_count || c->partitions[a->partition].ioapic == 0 ||
-		    a->irq > CONFIG_MAX_IRQ || a->pin >= IOAPIC_PINS || a->level > 1 || a->active_low > 1)
+		    a->irq > CONFIG_MAX_IRQ || a->pin >= IOAPIC_PINS || a->level > 1 || a->active_low > 1 ||
+		    (c->partitions[a->partition].companion_pins >> a->pin & 1) != 0)
 			return config_fault_at(fault, RULE_INTERRUPT, CONFIG_NONE, i, CONFIG_NONE);
 		for (unsigned j = 0; j < i; j++) {
 			const struct config_interrupt *b = &c->interrupts[j];

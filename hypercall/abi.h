@@ -56,15 +56,19 @@
 /*
  * For companions only (docs/companions.md); to everybody else it does not exist. companion_wait answers the last request and waits for
  * the next one: RDI = the value that was read, or the vector; RSI = BH_COMPANION_INTR while the interrupt line is up, else 0; RDX = TSC
- * at which to be called though nothing is asked, or BH_COMPANION_NEVER. The first call answers nothing, but for line and time.
- * Returns in RAX what is asked, and the port in RDI, the value that is written in RSI, the bytes in RDX (1, 2 or 4).
+ * at which to be called though nothing is asked, or BH_COMPANION_NEVER. The first call answers nothing, but for lines and time.
+ * Returns in RAX what is asked, and the port or the guest-physical address in RDI, the value that is written in RSI, the bytes in RDX
+ * (1, 2 or 4; 8 in memory). Beside BH_COMPANION_INTR, RSI has the levels of the pins of the I/O APIC that the configuration gives it.
  */
 #define BH_COMPANION_WAIT 63
 #define BH_REQUEST_READ 1        /* IN: answer with the value */
 #define BH_REQUEST_WRITE 2       /* OUT */
 #define BH_REQUEST_TIMER 3       /* it is time */
 #define BH_REQUEST_ACKNOWLEDGE 4 /* the CPU takes the interrupt (INTA): answer with the vector, 16 to 255 */
+#define BH_REQUEST_MMIO_READ 5   /* a read of registers in memory: answer with the value */
+#define BH_REQUEST_MMIO_WRITE 6
 #define BH_COMPANION_INTR 1
+#define BH_COMPANION_PIN(n) (0x100u << (n)) /* n: 0 to 23 */
 #define BH_COMPANION_NEVER 0xffffffffffffffff
 
 /* Counters of the calling vCPU. The call itself is counted before it is answered. */

@@ -53,6 +53,21 @@ def test_a_companion_harms_nobody_else(machine):
         assert f"[{name}] provoke" in m.e9 and f"{name}: forbidden" not in m.e9 and f"provoke {name} lives" not in m.e9
 
 
+@pytest.mark.time_limit(120)
+@pytest.mark.xdist_group("companion")
+def test_registers_in_memory_and_two_vcpus(machine):
+    """Forwarded accesses to memory in all forms, PCI configuration ports, a pin of the I/O APIC; two vCPUs that ask one companion at once, and
+    two whose companion hangs: both end, and nobody else."""
+    m = image.boot(machine, "forward", cpus=2)
+    for guest, interrupts in (("alone", 0), ("two", 20), ("hang", 20)):
+        m.wait_for(rf"^\[{guest}\] RESULT forward checks=\d+ failed=0 interrupts={interrupts}", timeout=80, on="e9")
+    for vcpu in range(2):
+        m.wait_for(rf"^\[core\] hang: vCPU {vcpu} stopped: companion", timeout=40, on="e9")
+    m.wait_for(r"^\[loop\] rt: periods 3000 ", timeout=80, on="e9")
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+    assert "[core] two: forbidden" not in m.e9
+
+
 @pytest.mark.time_limit(200)
 def test_memtest86_runs_unmodified(machine):
     """Debian's memtest86+: it counts the TSC against a timer of its companion, and tests memory."""

@@ -5,9 +5,12 @@
 #include "core/core.h"
 #include "core/cpu.h"
 #include "core/panic.h"
+#include "core/posted.h"
 #include "core/x86.h"
 #include "exit.h"
 #include "hypercall/abi.h"
+#include "mmio.h"
+#include "pins.h"
 #include "trace.h"
 #include "vmx.h"
 
@@ -31,30 +34,50 @@ static inline int is_scheduled(const struct companion *c)
 	return CONFIG_SCHEDULED_CPUS && c->scheduled;
 }
 
+static void load(const struct vcpu *vcpu)
+{
+	if (vmptrld(cpu_phys(vcpu->vmcs)))
+		vmx_failed("VMPTRLD", cpu_phys(vcpu->vmcs));
+}
+
 static void make_current(const struct companion *c, struct vcpu *vcpu)
 {
 	if (is_scheduled(c)) {
 		scheduled_make_current(vcpu);
 		return;
 	}
-	if (vmptrld(cpu_phys(vcpu->vmcs)))
-		vmx_failed("VMPTRLD", cpu_phys(vcpu->vmcs));
+	load(vcpu);
 	this_cpu->running = vcpu;
+}
+
+/* Whose time it is while the companion runs: its master's; or that of another vCPU of the partition, which needs it next. */
+static struct vcpu *payer(const struct companion *c)
+{
+#if CONFIG_SCHEDULED_CPUS
+	if (CONFIG_COMPANION_VCPUS > 1 && c->scheduled)
+		return &this_cpu->vcpu[this_cpu->scheduled.loaded->slot];
+#endif
+	return c->vcpu.master;
 }
 
 /* ---- requests and answers ---- */
 
-static void ask(struct vcpu *master, uint8_t request, uint64_t port, uint64_t value, uint8_t size)
+/* It owes another vCPU an answer: it gets the time of this one to finish, and what this one wants is then asked anew: its instruction is
+ * carried out again, its interrupt looked for again. So nobody waits for a vCPU that has no time. */
+static inline void ask(struct vcpu *master, uint8_t request, uint64_t where, uint64_t value, uint8_t size)
 {
-	struct companion *c = master->companion;
+	struct companion *c = master->devices;
 
-	c->request = request;
-	c->size = size;
-	c->left = c->limit;
-	c->vcpu.regs[REG_RAX] = request;
-	c->vcpu.regs[REG_RDI] = port;
-	c->vcpu.regs[REG_RSI] = value;
-	c->vcpu.regs[REG_RDX] = size;
+	if (CONFIG_COMPANION_VCPUS == 1 || !c->request) {
+		c->vcpu.master = master;
+		c->request = request;
+		c->size = size;
+		c->left = c->limit;
+		c->vcpu.regs[REG_RAX] = request;
+		c->vcpu.regs[REG_RDI] = where;
+		c->vcpu.regs[REG_RSI] = value;
+		c->vcpu.regs[REG_RDX] = size;
+	}
 	make_current(c, &c->vcpu);
 	if (is_scheduled(c))
 		scheduled_due(rdtsc() + c->left);
@@ -62,8 +85,19 @@ static void ask(struct vcpu *master, uint8_t request, uint64_t port, uint64_t va
 
 static uint64_t bytes(uint8_t size)
 {
-	return 0xffffffffu >> (32 - 8 * size);
+	return ~0ull >> (64 - 8 * size);
 }
+
+#if CONFIG_MMIO
+void companion_mmio(struct vcpu *master, uint64_t gpa, const struct decoded *d, uint64_t value)
+{
+	if (!master->devices->request)
+		master->devices->access = *d;
+	ask(master, d->write ? BH_REQUEST_MMIO_WRITE : BH_REQUEST_MMIO_READ, gpa, value, d->size);
+	if (is_scheduled(master->devices)) /* fetching and decoding has taken its time */
+		scheduled_later();
+}
+#endif
 
 void companion_io(struct vcpu *master, uint32_t qualification)
 {
@@ -77,8 +111,10 @@ void companion_io(struct vcpu *master, uint32_t qualification)
 /* Its partition suffers, nobody else. The configuration allows no other action than the end of it. */
 static _Noreturn void failed(struct companion *c, const char *what, uint64_t detail)
 {
-	make_current(c, c->vcpu.master);
-	guest_error(c->vcpu.master, ERROR_COMPANION, VECTOR_GP, what, detail);
+	struct vcpu *const blamed = payer(c); /* of another vCPU, the end comes when that one's turn does */
+
+	make_current(c, blamed);
+	guest_error(blamed, ERROR_COMPANION, VECTOR_GP, what, detail);
 	panic("%s: the error of a companion is not the end", c->vcpu.partition->name);
 }
 
@@ -99,20 +135,42 @@ static void note_timer(struct companion *c, uint64_t wish)
 	c->timer = wish > soonest ? wish : soonest;
 }
 
+/* What it says beside the answer: lines, and when it wants to be called. Returns whether that has changed. */
+static int note_wishes(struct companion *c)
+{
+	const uint32_t pins = (uint32_t)(c->vcpu.regs[REG_RSI] >> 8);
+	const struct config_partition *p = c->vcpu.master->partition;
+
+	c->line = c->vcpu.regs[REG_RSI] & BH_COMPANION_INTR;
+	if (CONFIG_IOAPICS && pins != c->pins) {
+		if (p->companion_pins)
+			pins_drive(p, p->companion_pins, c->pins, pins);
+		c->pins = pins;
+	}
+	if (c->vcpu.regs[REG_RDX] == c->wish)
+		return 0;
+	note_timer(c, c->vcpu.regs[REG_RDX]);
+	return 1;
+}
+
 /* Its call: the answer to the last request. The master's instruction ends with it. */
 static void answer(struct companion *c)
 {
-	struct vcpu *const master = c->vcpu.master;
+	struct vcpu *const master = c->vcpu.master, *const runs = payer(c);
 	const uint8_t request = c->request, line = c->line;
+	const uint32_t pins = c->pins;
 	const uint64_t value = c->vcpu.regs[REG_RDI], ones = bytes(c->size ? c->size : 1);
+	int timer, look;
 
 	vmwrite(VMCS_GUEST_RIP,
 	        vmread(VMCS_GUEST_RIP) + VMCALL_LENGTH); /* a single step would be an exception, which ends it */
 	c->request = 0;
-	c->line = c->vcpu.regs[REG_RSI] & BH_COMPANION_INTR;
-	if (c->vcpu.regs[REG_RDX] != c->wish)
-		note_timer(c, c->vcpu.regs[REG_RDX]);
-	make_current(c, master);
+	timer = note_wishes(c);
+	look = request == BH_REQUEST_TIMER || request == BH_REQUEST_ACKNOWLEDGE || request == REQUEST_START || line || c->line;
+	if (runs == master)
+		make_current(c, master);
+	else
+		load(master);
 	switch (request) {
 	case BH_REQUEST_READ: /* a 32-bit result clears the upper half of RAX, narrower ones leave the rest alone */
 		master->regs[REG_RAX] = c->size == 4 ? value & ones : (master->regs[REG_RAX] & ~ones) | (value & ones);
@@ -121,18 +179,31 @@ static void answer(struct companion *c)
 	case BH_REQUEST_WRITE:
 		skip_instruction();
 		break;
+#if CONFIG_MMIO
+	case BH_REQUEST_MMIO_READ:
+	case BH_REQUEST_MMIO_WRITE:
+		mmio_finish(master, &c->access, value);
+		break;
+#endif
 	case BH_REQUEST_ACKNOWLEDGE:
 		inject(c, value);
 		break;
 	default: /* its timer, or its start: the master may be halted, and stay so or not */
 		break;
 	}
+	if (runs != master)
+		make_current(c, runs);
 	if (c->vcpu.preemption_armed) { /* it has printed: who looks after the rest of the text, is the master now */
 		c->vcpu.preemption_armed = 0;
-		console_follow_up(master);
+		console_follow_up(runs);
 	}
-	if (is_scheduled(c))
-		scheduled_answered(c->timer, request > BH_REQUEST_WRITE || line || c->line);
+	if (!is_scheduled(c))
+		return;
+	if (CONFIG_COMPANION_VCPUS > 1 && runs != c->first && (timer || look)) /* which may be halted until another time */
+		posted_wake(this_cpu->index, (uint32_t)(c->first - this_cpu->vcpu));
+	if (runs != master || (CONFIG_IOAPICS && pins != c->pins))
+		scheduled_later();
+	scheduled_answered(c->timer, look || (CONFIG_COMPANION_VCPUS > 1 && (runs != c->first || runs != master)));
 }
 
 /* ---- interrupts: the companion's line is what LINT0 of a local APIC is to an 8259 ---- */
@@ -217,7 +288,7 @@ static _Noreturn void enter(void)
 		vcpu = this_cpu->running;
 	}
 	if (vcpu->master) {
-		struct companion *c = vcpu->master->companion;
+		struct companion *c = vcpu->master->devices;
 
 		c->entered = now;
 		set_timer(vcpu, c, c->left);
@@ -295,7 +366,7 @@ static void exception_or_nmi(struct companion *c)
 
 void companion_exit(struct vcpu *vcpu)
 {
-	struct companion *c = vcpu->master->companion;
+	struct companion *c = vcpu->master->devices;
 	const uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 	const uint32_t ran = vcpu->start - (uint32_t)c->entered; /* the timer ends it long before 2^32 */
 
@@ -369,21 +440,33 @@ static void wire(struct vcpu *master)
 }
 
 #if CONFIG_COMPANIONS /* make check compiles this file for configurations that do not link it, too */
-void companion_init(struct vcpu *master)
+static void make(struct companion *c, uint16_t partition)
 {
-	struct companion *c = &this_cpu->companion[this_cpu->companions++];
-
-	vcpu_init(&c->vcpu, master->partition->companion, 0);
+	vcpu_init(&c->vcpu, partition, 0);
 	take_rights();
-	c->vcpu.master = master;
 	c->scheduled = (uint8_t)cpu_is_scheduled(this_cpu->index);
 	c->timer_shift = rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
 	c->limit = c->left = (uint64_t)c->vcpu.partition->answer_limit_us * tsc_khz / 1000;
 	c->timer = c->wish = NEVER;
 	c->request = REQUEST_START;
+}
+
+void companion_init(struct vcpu *master)
+{
+	struct companion *c = this_cpu->companion;
+
+	for (uint32_t i = 0; i < this_cpu->companions && c->vcpu.partition_index != master->partition->companion; i++)
+		c++;
+	if (c == &this_cpu->companion[this_cpu->companions]) {
+		this_cpu->companions++;
+		make(c, master->partition->companion);
+		load(master);
+	}
+	master->devices = c;
+	if (master->index)
+		return;
+	c->vcpu.master = c->first = master;
 	master->companion = c;
-	if (vmptrld(cpu_phys(master->vmcs)))
-		vmx_failed("VMPTRLD", cpu_phys(master->vmcs));
 	wire(master);
 }
 #endif

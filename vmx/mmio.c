@@ -6,6 +6,7 @@
 #include "core/lib.h"
 #include "core/window.h"
 #include "core/x86.h"
+#include "companion.h"
 #include "cr.h"
 #include "exit.h"
 #include "linear.h"
@@ -134,7 +135,7 @@ void mmio_finish(struct vcpu *vcpu, const struct decoded *d, uint64_t value)
 	skip_bytes(d->length);
 }
 
-/* A device's registers: `offset` into the range, `value` to write, or to be read. A device that answers later ends with mmio_finish(). */
+/* A device's registers: `offset` into the range, `value` to write, or to be read. */
 static enum mmio_result carry_out(struct vcpu *vcpu, uint32_t kind, uint32_t offset, const struct decoded *d,
                                   uint64_t *value)
 {
@@ -169,6 +170,10 @@ int mmio_access(struct vcpu *vcpu, uint64_t qualification)
 	    d.write != ((qualification & EPT_VIOLATION_WRITE) != 0) || range->size - (gpa - range->gpa) < d.size)
 		return 0;
 	value = d.write ? decode_source(&d, get_register(vcpu, d.reg)) : 0;
+	if (CONFIG_COMPANIONS && range->kind == MMIO_COMPANION) {
+		companion_mmio(vcpu, gpa, &d, value);
+		return 1;
+	}
 	result = carry_out(vcpu, range->kind, (uint32_t)(gpa - range->gpa), &d, &value);
 	if (result == MMIO_DONE)
 		mmio_finish(vcpu, &d, value);

@@ -21,7 +21,7 @@ enum mmio_result {
  * no such range, or an access that is not decoded. */
 int mmio_access(struct vcpu *vcpu, uint64_t qualification);
 
-/* Complete a decoded instruction: `value` into the register if it is a read; the guest goes on behind it. */
+/* Complete a decoded instruction, which may be long after: `value` into the register if it is a read; the guest goes on behind it. */
 void mmio_finish(struct vcpu *vcpu, const struct decoded *d, uint64_t value);
 
 #endif

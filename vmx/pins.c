@@ -86,6 +86,15 @@ void pins_pulse(const struct config_partition *p, uint32_t pin)
 	ioapic_lower(ioapic_of(p), 1u << pin);
 }
 
+void pins_drive(const struct config_partition *p, uint32_t mask, uint32_t before, uint32_t levels)
+{
+	uint32_t rising = levels & ~before & mask;
+
+	ioapic_lower(ioapic_of(p), before & ~levels & mask);
+	for (uint32_t left = CONFIG_MAX_COMPANION_PINS; rising && left; left--, rising &= rising - 1)
+		pins_raise(p, (uint32_t)__builtin_ctz(rising));
+}
+
 uint64_t pins_poll(struct vcpu *vcpu, uint64_t now)
 {
 	if (vcpu->index || !vcpu->partition->ioapic)

@@ -18,6 +18,9 @@ enum mmio_result pins_access(struct vcpu *vcpu, uint32_t offset, const struct de
 void pins_raise(const struct config_partition *p, uint32_t pin);
 void pins_pulse(const struct config_partition *p, uint32_t pin);
 
+/* The inputs of the pins in `mask` become as their bits in `levels`, where they were as in `before`. */
+void pins_drive(const struct config_partition *p, uint32_t mask, uint32_t before, uint32_t levels);
+
 /*
  * Look what there is to do for the partition's serial port, and interrupt if there is something. Called with its vCPU 0, on its CPU, when the
  * time has come that the last call returned (first: 0). Nobody else looks at the line while its driver waits for an interrupt.

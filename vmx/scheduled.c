@@ -246,7 +246,7 @@ static inline void look_at_timer(uint64_t now)
 	struct scheduled_vcpu *v = mine->loaded;
 
 	if (CONFIG_COMPANIONS && this_cpu->running->master) {
-		await_answer(this_cpu->running->master->companion, now);
+		await_answer(this_cpu->running->master->devices, now);
 		return;
 	}
 	expire(this_cpu->running, v, now);
@@ -307,12 +307,19 @@ static inline void prepare_entry(void)
 	uint64_t now = rdtsc(), steps;
 
 	if (mine->changed || now + mine->early >= mine->next_event) {
+		if (CONFIG_COMPANIONS && CONFIG_MMIO && mine->later) {
+			mine->later = 0;
+			vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
+			return;
+		}
 		if (mine->changed || now + mine->early >= mine->next_other)
 			settle(now + mine->early);
 		else
 			look_at_timer(now + mine->early);
 		now = rdtsc();
 	}
+	if (CONFIG_COMPANIONS && CONFIG_MMIO)
+		mine->later = 0;
 	now += ENTRY_TICKS;
 	steps = mine->next_event > now ? (mine->next_event >> shift) - (now >> shift) : 0;
 	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, steps < UINT32_MAX ? steps : UINT32_MAX);
@@ -327,7 +334,7 @@ _Noreturn static void enter(void)
 	struct vcpu *const vcpu = this_cpu->running;
 
 	if (CONFIG_COMPANIONS && vcpu->master)
-		vcpu->master->companion->entered = rdtsc();
+		vcpu->master->devices->entered = rdtsc();
 	if (vcpu->state == VCPU_OFF) {
 		vcpu->state = VCPU_RUNNING;
 		audit(AUDIT_SAFETY, AUDIT_START, vcpu->partition_index, vcpu->index, 0);
@@ -475,6 +482,11 @@ void scheduled_answered(uint64_t timer, int look)
 		mine->changed = 1;
 	if (look && mine->loaded->halted) /* still? */
 		mine->resched = 1;
+}
+
+void scheduled_later(void)
+{
+	mine->later = 1;
 }
 
 void scheduled_interrupted(void)

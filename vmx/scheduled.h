@@ -52,6 +52,7 @@ struct scheduled_cpu {
 	uint8_t resched;            /* decide again before the next entry */
 	volatile uint8_t changed;   /* look at everything before the next entry */
 	uint8_t reload;             /* the next entry loads all registers of the guest */
+	uint8_t later;              /* enough was done in this stay: what is due is looked at after another exit */
 	uint32_t early;             /* its step, less one: what it fires too soon at most */
 	volatile uint8_t nmi;       /* an NMI came in root mode: the next entry exits at once, */
 	volatile uint8_t attention; /* and what for is looked into */

@@ -38,7 +38,8 @@ struct vcpu {
 	uint8_t preemption_armed;
 	uint8_t waiting; /* for a SIPI */
 	uint8_t state;
-	struct companion *companion; /* that answers for its devices, or 0 */
+	struct companion *devices;   /* the companion that answers for its devices, or 0 */
+	struct companion *companion; /* the same in vCPU 0, which has its timer and its interrupts; else 0 */
 	struct vcpu *master;         /* of a companion; else 0 */
 	uint8_t vmcs[4096] __attribute__((aligned(4096)));
 	uint8_t msr_bitmap[4096];
@@ -117,8 +118,11 @@ uint32_t timeplan_schedule(void);
 /* For vmx/companion.c, on the vCPU that is current. Settle again at this TSC at the latest. */
 void scheduled_due(uint64_t tsc);
 
-/* The companion has answered, and its master is current: its timer's TSC; `look`: there may be more to do than going on. */
+/* The companion has answered, and the vCPU whose time it was is current: its timer's TSC; `look`: there may be more to do than going on. */
 void scheduled_answered(uint64_t timer, int look);
+
+/* This stay in root mode was long: who is current is entered, and exits at once if something is due. */
+void scheduled_later(void);
 
 /* An external interrupt made the companion exit. */
 void scheduled_interrupted(void);

@@ -72,6 +72,12 @@ static void good(struct table *t)
 	  t->maps[0][0] = (struct config_map){ .gpa = MMIO_IOAPIC_BASE - PAGE_SIZE, .size = MIB })         \
 	B(range_unsorted, RULE_MMIO, 0, 1, NONE, M[1].gpa = MMIO_IOAPIC_BASE - PAGE_SIZE)                  \
 	B(range_overlap, RULE_MMIO, 0, 1, NONE, M[1].gpa = MMIO_IOAPIC_BASE)                               \
+	B(companion_none, RULE_MMIO, 0, 0, NONE, M[0].kind = MMIO_COMPANION)                               \
+	B(pins_of_nobody, RULE_COMPANION, 0, NONE, NONE, P[0].companion_pins = 1)                          \
+	B(pins_nowhere, RULE_COMPANION, 3, NONE, NONE, P[3].companion = 1; P[3].companion_pins = 1)        \
+	B(pins_high, RULE_COMPANION, 0, NONE, NONE, P[0].companion = 1; P[0].companion_pins = 1u << 24)    \
+	B(pins_many, RULE_COMPANION, 0, NONE, NONE, P[0].companion = 1; P[0].companion_pins = 0x1f00)      \
+	B(pin_interrupt, RULE_INTERRUPT, NONE, 0, NONE, P[0].companion = 1; P[0].companion_pins = 1u << 3) \
 	B(lapic_moved, RULE_MMIO, 0, NONE, NONE, M[1].gpa += PAGE_SIZE)                                    \
 	B(lapic_large, RULE_MMIO, 0, NONE, NONE, M[1].size += PAGE_SIZE)                                   \
 	B(lapic_missing, RULE_MMIO, 0, NONE, NONE, P[0].mmio_count = 1)                                    \

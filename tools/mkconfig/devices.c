@@ -8,13 +8,47 @@ static const char *const apic_names[] = { "x2apic", "xapic" };
 static const char *const trigger_names[] = { "edge", "level" };
 static const char *const polarity_names[] = { "high", "low" };
 
-static void add_range(const struct plan *plan, unsigned partition, uint64_t gpa, uint8_t kind)
+/* In order of their addresses. */
+static void add_range(const struct plan *plan, unsigned partition, uint64_t gpa, uint64_t size, uint8_t kind)
 {
 	struct config_partition *p = &plan->partitions[partition];
 	struct plan_partition *x = &plan->extra[partition];
+	unsigned at = p->mmio_count++;
 
-	x->mmio[p->mmio_count++] = (struct config_mmio){ .gpa = gpa, .size = PAGE_SIZE, .kind = kind };
+	for (; at > 0 && x->mmio[at - 1].gpa > gpa; at--)
+		x->mmio[at] = x->mmio[at - 1];
+	x->mmio[at] = (struct config_mmio){ .gpa = gpa, .size = size, .kind = kind };
 	p->mmio = x->mmio;
+}
+
+/* What a companion answers for beside ports, and the interrupts that it drives. */
+static void add_companion(struct plan *plan, unsigned partition)
+{
+	const struct in_companion *in = plan->extra[partition].in->companion;
+	struct config_partition *p = &plan->partitions[partition];
+
+	for (unsigned i = 1; i < p->vcpu_count; i++)
+		if (p->vcpus[i].cpu != p->vcpus[0].cpu)
+			fail(line_of("partitions/%u/companion", partition),
+			     "companion: '%s' has vCPUs on CPUs %u and %u; the companion lives on one, where those that wait for it are",
+			     p->name, p->vcpus[0].cpu, p->vcpus[i].cpu);
+	for (unsigned i = 0; i < in->mmio_count; i++) {
+		uint64_t gpa = parse_size(line_of("partitions/%u/companion/mmio/%u/at", partition, i), "at",
+		                          in->mmio[i].at, 0, GUEST_LIMIT - PAGE_SIZE);
+		uint64_t size = parse_size(line_of("partitions/%u/companion/mmio/%u/size", partition, i), "size",
+		                           in->mmio[i].size, PAGE_SIZE, GUEST_LIMIT - gpa);
+		add_range(plan, partition, gpa, size, MMIO_COMPANION);
+	}
+	for (unsigned i = 0; i < in->pins_count; i++) {
+		unsigned line = line_of("partitions/%u/companion/pins/%u", partition, i);
+		uint32_t pin = (uint32_t)parse_number(line, "pins", in->pins[i], 0, IOAPIC_PINS - 1);
+		if ((p->companion_pins >> pin & 1) != 0)
+			fail(line, "pins: %u is given twice", pin);
+		for (unsigned j = 0; j < p->port_count; j++)
+			if (p->ports[j].kind == PORT_UART && pin == UART_PIN)
+				fail(line, "pins: %u is the emulated serial port's", UART_PIN);
+		p->companion_pins |= 1u << pin;
+	}
 }
 
 /* ISA interrupts are edges, active high; others are PCI's: level, active low. */
@@ -66,6 +100,7 @@ static void check_cpus(const struct plan *plan, unsigned partition)
 	const char *key = p->xapic                 ? "apic" :
 	                  in->interrupts_count > 0 ? "interrupts" :
 	                  pci_has_interrupts(in)   ? "devices" :
+	                  p->companion_pins != 0   ? "companion/pins" :
 	                                             "ioapic";
 
 	for (unsigned i = 0; i < p->vcpu_count; i++)
@@ -85,17 +120,31 @@ void devices_build(struct plan *plan, unsigned partition)
 	if (in->apic != NULL)
 		p->xapic = (uint8_t)parse_name(line_of("partitions/%u/apic", partition), "apic", in->apic, apic_names,
 		                               LENGTH(apic_names));
-	if (in->interrupts_count > 0 || pci_has_interrupts(in) ||
+	if (in->companion != NULL)
+		add_companion(plan, partition);
+	if (in->interrupts_count > 0 || pci_has_interrupts(in) || p->companion_pins != 0 ||
 	    parse_truth(line_of("partitions/%u/ioapic", partition), "ioapic", in->ioapic))
 		p->ioapic = ++ioapics;
 	if (p->ioapic != 0)
-		add_range(plan, partition, MMIO_IOAPIC_BASE, MMIO_IOAPIC);
+		add_range(plan, partition, MMIO_IOAPIC_BASE, PAGE_SIZE, MMIO_IOAPIC);
 	if (p->xapic)
-		add_range(plan, partition, MMIO_LAPIC_BASE, MMIO_LAPIC);
-	if (p->mmio_count > 0)
+		add_range(plan, partition, MMIO_LAPIC_BASE, PAGE_SIZE, MMIO_LAPIC);
+	if (p->ioapic != 0 || p->xapic)
 		check_cpus(plan, partition);
 	for (unsigned i = 0; i < in->interrupts_count; i++)
 		add_interrupt(plan, partition, i);
+}
+
+static unsigned mmio_line(const struct plan *plan, unsigned partition, uint64_t gpa)
+{
+	const struct in_companion *in = plan->extra[partition].in->companion;
+
+	for (unsigned i = 0; in != NULL && i < in->mmio_count; i++) {
+		unsigned line = line_of("partitions/%u/companion/mmio/%u/at", partition, i);
+		if (parse_size(line, "at", in->mmio[i].at, 0, GUEST_LIMIT) == gpa)
+			return line;
+	}
+	return line_of("partitions/%u/%s", partition, plan->partitions[partition].xapic ? "apic" : "ioapic");
 }
 
 unsigned device_fault_line(const struct plan *plan, const struct config_fault *f)
@@ -110,6 +159,10 @@ unsigned device_fault_line(const struct plan *plan, const struct config_fault *f
 			return line_of("partitions/%u/devices/%u/irq", plan->interrupts[f->index].partition,
 			               origin - ORIGIN_DEVICE);
 		return line_of("partitions/%u/interrupts/%u", plan->interrupts[f->index].partition, origin);
+	case RULE_MMIO:
+		if (f->index != CONFIG_NONE)
+			return mmio_line(plan, f->partition, plan->partitions[f->partition].mmio[f->index].gpa);
+		/* fall through */
 	default:
 		return line_of("partitions/%u/%s", f->partition,
 		               plan->partitions[f->partition].xapic ? "apic" : "ioapic");

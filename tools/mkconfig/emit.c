@@ -224,7 +224,7 @@ static const char *emit_ports(FILE *out, const struct config_partition *p, unsig
 
 static void emit_mmio(FILE *out, const struct config_partition *p, unsigned index)
 {
-	static const char *const kinds[MMIO_KIND_COUNT] = { "MMIO_LAPIC", "MMIO_IOAPIC" };
+	static const char *const kinds[MMIO_KIND_COUNT] = { "MMIO_LAPIC", "MMIO_IOAPIC", "MMIO_COMPANION" };
 
 	if (p->mmio_count == 0)
 		return;
@@ -286,6 +286,8 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	        p->name, flags_constants[p->flags & 3], p->hypercalls);
 	if (p->companion != 0)
 		fprintf(out, "\t\t.companion = %u, /* %s */\n", p->companion, plan->partitions[p->companion].name);
+	if (p->companion_pins != 0)
+		fprintf(out, "\t\t.companion_pins = 0x%x,\n", p->companion_pins);
 	if (p->answer_limit_us != 0)
 		fprintf(out, "\t\t.answer_limit_us = %u,\n", p->answer_limit_us);
 	if (p->rate_period != 0)
@@ -482,16 +484,22 @@ static void emit_device_sizes(FILE *out, const struct config *c)
 
 static void emit_companion_sizes(FILE *out, const struct config *c)
 {
-	unsigned companions = 0, most = 0;
+	unsigned companions = 0, most = 0, vcpus = 0;
 
 	for (unsigned i = 0; i < c->cpu_count; i++) {
 		unsigned here = 0;
 		for (unsigned s = 0; s < c->cpus[i].slot_count; s++)
-			here += c->partitions[c->cpus[i].slots[s].partition].companion != 0;
+			here += c->partitions[c->cpus[i].slots[s].partition].companion != 0 &&
+			        c->cpus[i].slots[s].vcpu == 0;
 		companions += here;
 		most = larger(most, here);
 	}
-	fprintf(out, "#define CONFIG_COMPANIONS %u\n#define CONFIG_COMPANIONS_PER_CPU %u\n", companions, most);
+	for (unsigned i = 0; i < c->partition_count; i++)
+		vcpus = larger(vcpus, c->partitions[i].companion != 0 ? c->partitions[i].vcpu_count : 0);
+	fprintf(out,
+	        "#define CONFIG_COMPANIONS %u\n#define CONFIG_COMPANIONS_PER_CPU %u\n"
+	        "#define CONFIG_COMPANION_VCPUS %u /* of one partition that has a companion */\n",
+	        companions, most, vcpus);
 }
 
 void emit_sizes(FILE *out, const struct plan *plan)

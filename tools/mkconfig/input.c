@@ -115,11 +115,19 @@ static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("companion", struct in_errors, action[ERROR_COMPANION]),
 	CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t mmio_fields[] = {
+	TEXT("at", struct in_mmio, at),
+	TEXT("size", struct in_mmio, size),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t mmio_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_mmio, mmio_fields) };
 static const cyaml_schema_field_t companion_fields[] = {
 	TEXT("kit", struct in_companion, kit),
 	TEXT("memory", struct in_companion, memory),
 	TEXT_OPTIONAL("answer_within", struct in_companion, answer_within),
-	CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct in_companion, ports, &word, 1, 256),
+	LIST_OPTIONAL(struct in_companion, ports, word, 256),
+	LIST_OPTIONAL(struct in_companion, mmio, mmio_entry, CONFIG_MAX_MMIO - 2),
+	LIST_OPTIONAL(struct in_companion, pins, word, CONFIG_MAX_COMPANION_PINS),
 	LIST_OPTIONAL(struct in_companion, hypercalls, word, 64),
 	LIST_OPTIONAL(struct in_companion, maps, map_entry, CONFIG_MAX_MAPS - 1),
 	CYAML_FIELD_END,
@@ -329,10 +337,8 @@ static void append_companions(struct in_file *in)
 		if (in->partitions_count == CONFIG_MAX_PARTITIONS)
 			fail(line_of("partitions/%u/companion", i),
 			     "companion: more than %u partitions, with companions", CONFIG_MAX_PARTITIONS);
-		if (all[i].cpus_count != 1)
-			fail(line_of("partitions/%u/companion", i),
-			     "companion: '%s' has %u vCPUs; only partitions of one vCPU can have a companion",
-			     all[i].name, all[i].cpus_count);
+		if (c->ports_count + c->mmio_count == 0)
+			fail(line_of("partitions/%u/companion", i), "companion: it has neither ports nor mmio");
 		boot->kit = c->kit;
 		document_alias(in->partitions_count, i);
 		all[in->partitions_count++] = (struct in_partition){ .name = text("%s-companion", all[i].name),

@@ -26,6 +26,7 @@
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
+#define GUEST_LIMIT GIB(64) /* every CPU with VT-x has at least 36 address bits */
 #define SECOND 1000000u /* in microseconds, as all times of the tables */
 
 /* Of the board's memory: for the firmware's runtime, the loader and its copies of small things, and the core. */
@@ -91,11 +92,15 @@ struct in_device {
 struct in_function {
 	const char *function, *group, *rmrr;
 };
+struct in_mmio {
+	const char *at, *size;
+};
 struct in_companion {
 	const char *kit, *memory, *answer_within;
-	const char **ports, **hypercalls;
+	const char **ports, **pins, **hypercalls;
+	struct in_mmio *mmio;
 	struct in_map *maps;
-	unsigned ports_count, hypercalls_count, maps_count;
+	unsigned ports_count, pins_count, hypercalls_count, mmio_count, maps_count;
 };
 struct in_errors {
 	const char *action[ERROR_CLASS_COUNT];

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUEST_LIMIT GIB(64) /* every CPU with VT-x has at least 36 address bits */
 #define LINUX_LIMIT GIB(3)  /* below the local APIC's and the devices' addresses */
 #define KIT_LIMIT GIB(1)
 #define LINUX_MIN MIB(64)

@@ -178,6 +178,8 @@ static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 
 	for (unsigned i = 0; i < rules->count; i++) {
 		struct rule left = rules->list[i], right = left;
+		const bool own = strcmp(rules->what, "companion/ports") == 0 && left.read != PORT_COMPANION;
+		const char *other = own ? "ports" : rules->what;
 		if (rule.first > left.last || left.first > rule.last) {
 			push(&result, left);
 			continue;
@@ -185,8 +187,7 @@ static void lay_over(struct rules *rules, struct rule rule, unsigned partition)
 		if (left.origin != ORIGIN_DEFAULT)
 			fail(line_of("partitions/%u/%s/%u", partition, rules->what, rule.origin),
 			     "%s 0x%x-0x%x overlap 0x%x-0x%x on line %u", rules->what, rule.first, rule.last,
-			     left.first, left.last,
-			     line_of("partitions/%u/%s/%u", partition, rules->what, left.origin));
+			     left.first, left.last, line_of("partitions/%u/%s/%u", partition, other, left.origin));
 		left.last = rule.first - 1;
 		right.first = rule.last + 1;
 		if (rules->list[i].first < rule.first)
