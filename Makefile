@@ -233,8 +233,8 @@ doctor: selfcheck
 # Source checks (tools/check), about a minute; then the fuzz targets, SECONDS=n each.
 .PHONY: check fuzz
 check: # on the configuration that links everything
-	$(MAKE) --no-print-directory CONFIG=config/scheduled.yaml image
-	tools/check $(BUILD)/scheduled
+	$(MAKE) --no-print-directory CONFIG=tests/system/whole.yaml image
+	tools/check $(BUILD)/whole
 fuzz: $(if $(CLANG),fuzz-guided,fuzz-random)
 
 # Two emulators at once on two cores: a machine of several CPUs has one thread. Each test has a time limit of its own.

@@ -167,7 +167,7 @@ uint64_t selfcheck_registers(void)
 	uint64_t failed = 0;
 
 	for (uint32_t i = 0; i < FIRST_FIELD; i++)
-		if (!holds(&readings[i], take(&readings[i], 0)))
+		if (!holds(&readings[i], take(&readings[i], &this_cpu->vcpu[0])))
 			failed |= 1ull << i;
 	return failed;
 }

@@ -23,7 +23,7 @@ resume:
 	load_changed_registers
 	vmresume
 	lea	rdi, [name_resume]
-	jmp	failed
+	jmp	entry_failed
 
 worse:
 	mov	[rbx + VCPU_WORST], eax
@@ -34,7 +34,7 @@ vmx_launch:
 	load_guest_registers
 	vmlaunch
 	lea	rdi, [name_launch]
-failed:
+entry_failed:
 	mov	rsp, STACK_TOP
 	xor	esi, esi
 	call	vmx_failed

@@ -22,7 +22,7 @@ resume:
 	mov	rdi, rbx
 	load_changed_registers
 	vmresume
-failed:
+entry_failed:
 	lea	rdi, [name_resume]
 	xor	esi, esi
 	mov	rsp, STACK_TOP
@@ -36,7 +36,7 @@ worse:
 vmx_resume:
 	load_guest_registers
 	vmresume
-	jmp	failed
+	jmp	entry_failed
 
 section .rodata
 name_resume: db "VMRESUME", 0
