@@ -104,7 +104,7 @@ ifeq ($(filter-out 0,$(CONFIG_INTERRUPTS)),)
 CORE_C := $(filter-out core/machine_ioapic.c vmx/interrupt.c,$(CORE_C))
 endif
 ifneq ($(filter-out 0,$(CONFIG_IOMMU)),)
-CORE_C += config/validate_devices.c
+CORE_C += $(wildcard vtd/*.c) config/validate_devices.c
 endif
 ifneq ($(filter-out 0,$(CONFIG_DEVICES)),)
 CORE_C += config/validate_pci.c
@@ -128,6 +128,7 @@ CORE_C := $(filter-out core/trust.c,$(CORE_C))
 else
 $(OBJDIR)/core/config.o: CORE_CFLAGS += -fno-merge-constants
 endif
+include tests/vtd/vtd.mk
 CORE_OBJS := $(CORE_C:%.c=$(OBJDIR)/core/%.o) $(CORE_ASM:%.asm=$(OBJDIR)/core/%.asm.o) $(OBJDIR)/core/config.o
 CORE_BIN := $(OBJDIR)/core.bin
 CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -156,7 +157,7 @@ $(OBJDIR)/core/%.asm.o: %.asm core/layout.inc vmx/exit.inc Makefile
 	nasm -f elf64 -Werror -I. $< -o $@
 $(OBJDIR)/core.elf: $(CORE_OBJS) core/core.lds
 	$(LD) -static -nostdlib --gc-sections --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
-		--defsym=config_cpus=$(CONFIG_CPUS) \
+		--defsym=config_cpus=$(CONFIG_CPUS) $(CORE_WRAP) \
 		-T core/core.lds $(CORE_OBJS) -Map=$@.map -o $@
 $(CORE_BIN): $(OBJDIR)/core.elf
 	objcopy -O binary -j .text -j .rodata -j .data $< $@
@@ -221,7 +222,7 @@ include tools/enrol/enrol.mk
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 
-TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*.yaml) \
+TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*.yaml tests/vtd/*.yaml) \
 	$(if $(wildcard $(RT)/vmlinuz),tests/long/rt_dedicated.yaml)
 .PHONY: test-images doctor
 # One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.

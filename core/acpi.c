@@ -61,18 +61,9 @@ static enum acpi_result fail(struct acpi *a, enum acpi_result result, const char
 	return result;
 }
 
-/* A little-endian number of `size` bytes; nothing in a table need be aligned. */
-static uint64_t number(const uint8_t *p, uint32_t size)
-{
-	uint64_t n = 0;
-	for (uint32_t i = 0; i < size; i++)
-		n |= (uint64_t)p[i] << (8 * i);
-	return n;
-}
-
 static uint32_t number32(const uint8_t *p)
 {
-	return (uint32_t)number(p, 4);
+	return (uint32_t)acpi_number(p, 4);
 }
 
 static int same(const uint8_t *p, const char *text, uint32_t length)
@@ -139,7 +130,7 @@ enum acpi_result acpi_open(struct acpi *a, acpi_map *map, void *context, uint64_
 			return fail(a, ACPI_UNREADABLE, "RSDP", rsdp, RSDP_V2_LENGTH);
 		if (sum(p, length) != 0)
 			return fail(a, ACPI_CHECKSUM, "RSDP", rsdp, 32);
-		uint64_t xsdt = number(p + 24, 8);
+		uint64_t xsdt = acpi_number(p + 24, 8);
 		if (xsdt) {
 			a->root = xsdt;
 			a->entry_size = 8;
@@ -164,7 +155,7 @@ enum acpi_result acpi_find(struct acpi *a, const char *signature, struct acpi_ta
 		const uint8_t *p = a->map(a->context, a->root + offset, a->entry_size);
 		if (!p)
 			return fail(a, ACPI_UNREADABLE, a->entry_size == 8 ? "XSDT" : "RSDT", a->root, offset);
-		uint64_t phys = number(p, a->entry_size);
+		uint64_t phys = acpi_number(p, a->entry_size);
 		if (phys == 0)
 			continue;
 		p = a->map(a->context, phys, HEADER_LENGTH);
@@ -256,11 +247,12 @@ enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interru
 
 	for (const uint8_t *e; (e = madt_entry(a, &t, p, &at));) {
 		if (e[0] == MADT_IOAPIC && interrupts->count < ACPI_MAX_IOAPICS) {
+			interrupts->ioapic[interrupts->count].id = e[2];
 			interrupts->ioapic[interrupts->count].address = number32(e + 4);
 			interrupts->ioapic[interrupts->count++].gsi = number32(e + 8);
 		} else if (e[0] == MADT_OVERRIDE && e[2] == 0 && e[3] < ACPI_ISA_IRQS) {
 			interrupts->isa[e[3]].gsi = number32(e + 4);
-			interrupts->isa[e[3]].flags = (uint16_t)number(e + 8, 2);
+			interrupts->isa[e[3]].flags = (uint16_t)acpi_number(e + 8, 2);
 		}
 	}
 	if (at < t.length)
@@ -281,11 +273,11 @@ enum acpi_result acpi_pm_timer(struct acpi *a, struct acpi_pm_timer *timer)
 
 	uint32_t offset = FADT_PM_TMR_BLK;
 	uint64_t port = number32(p + FADT_PM_TMR_BLK);
-	if (t.length >= FADT_X_PM_TMR_BLK + GAS_LENGTH && number(p + FADT_X_PM_TMR_BLK + 4, 8) != 0) {
+	if (t.length >= FADT_X_PM_TMR_BLK + GAS_LENGTH && acpi_number(p + FADT_X_PM_TMR_BLK + 4, 8) != 0) {
 		offset = FADT_X_PM_TMR_BLK; /* if given, it is the one that counts (5.2.9, X_PM_TMR_BLK) */
 		if (p[offset] != GAS_SYSTEM_IO)
 			return fail(a, ACPI_VALUE, "FACP", t.phys, offset);
-		port = number(p + offset + 4, 8);
+		port = acpi_number(p + offset + 4, 8);
 	}
 	if (port == 0)
 		return fail(a, ACPI_MISSING, "FACP", t.phys, offset);

@@ -72,6 +72,7 @@ struct acpi_interrupts {
 	struct {
 		uint64_t address;
 		uint32_t gsi; /* global system interrupt of its first input */
+		uint8_t id;
 	} ioapic[ACPI_MAX_IOAPICS];
 	struct {
 		uint32_t gsi;
@@ -97,6 +98,15 @@ enum acpi_result acpi_interrupts(struct acpi *a, struct acpi_interrupts *interru
 
 /* The PM timer's I/O port. ACPI_MISSING on machines that have none. */
 enum acpi_result acpi_pm_timer(struct acpi *a, struct acpi_pm_timer *timer);
+
+/* A little-endian number of `size` bytes; nothing in a table need be aligned. */
+static inline uint64_t acpi_number(const uint8_t *p, uint32_t size)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < size; i++)
+		n |= (uint64_t)p[i] << (8 * i);
+	return n;
+}
 
 /* A result in words; never 0. */
 const char *acpi_result_text(enum acpi_result result);

@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "panic.h"
 #include "selfcheck.h"
+#include "vtd/vtd.h"
 #include "x86.h"
 
 #define REQUEST_STATUS 1u
@@ -91,4 +92,6 @@ void attention(void)
 		this_cpu->status_left = told_vcpus();
 	if (CONFIG_SELF_CHECK && bits & REQUEST_SELF_CHECK)
 		selfcheck_now();
+	if (CONFIG_IOMMU)
+		vtd_attention((bits & REQUEST_STATUS) != 0);
 }

@@ -50,6 +50,9 @@ _Noreturn void cpu_run(uint32_t index);
 /* Build and prove the second-level tables of all partitions. panic() on an error, since the tool proved them before. Boot CPU. */
 void ept_build(void);
 
+/* Are the memories where the loader's rule allows, apart from each other and from the core, and write-back? panic() or refuse(). Boot CPU. */
+void memory_check_placement(void);
+
 /* Let every CPU print a line about what it runs. Any CPU. */
 void attention_status(void);
 

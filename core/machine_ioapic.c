@@ -5,11 +5,15 @@
 #include "core.h"
 #include "panic.h"
 #include "vmx/ioapic.h"
+#include "vtd/vtd.h"
 #include "window.h"
 
 #define MAX_INPUTS 240u
 
 static struct acpi_interrupts found;
+
+#define REMAPPED_FORMAT (1u << 16) /* high half of an entry: bits 31:17 are an index (VT-d specification 5.1.2.2) */
+#define REMAPPED_INDEX 17u
 
 /* Where an interrupt comes in, and its redirection entry's low half, unmasked. */
 static struct {
@@ -69,7 +73,9 @@ static void program(uint32_t index)
 
 	if (x->irq < ACPI_ISA_IRQS)
 		check_wiring(x);
-	if (apic_id > 0xfe)
+	const int remapped = CONFIG_IOMMU && vtd_active();
+
+	if (apic_id > 0xfe && !remapped)
 		refuse("IRQ %u: the I/O APIC cannot reach CPU %u, APIC ID %u, without interrupt remapping", x->irq, cpu,
 		       apic_id);
 	for (uint32_t i = 0; i < found.count; i++) {
@@ -82,7 +88,12 @@ static void program(uint32_t index)
 		inputs[index].input = input;
 		inputs[index].low = (CONFIG_INTERRUPT_VECTOR + index) | (x->level ? IOAPIC_LEVEL : 0) |
 		                    (x->active_low ? IOAPIC_ACTIVE_LOW : 0);
-		write_register(address, IOAPIC_ENTRIES + 2 * input + 1, apic_id << 24);
+		if (remapped)
+			vtd_interrupt_set(
+				index, &(struct vtd_interrupt){ apic_id, vtd_ioapic_source(found.ioapic[i].id),
+			                                        (uint8_t)(CONFIG_INTERRUPT_VECTOR + index), x->level });
+		write_register(address, IOAPIC_ENTRIES + 2 * input + 1,
+		               remapped ? index << REMAPPED_INDEX | REMAPPED_FORMAT : apic_id << 24);
 		write_register(address, IOAPIC_ENTRIES + 2 * input, inputs[index].low);
 		print("IRQ %u: input %u of the I/O APIC at %lx, to CPU %u, for %s\n", x->irq, input, address, cpu,
 		      config.partitions[x->partition].name);

@@ -15,6 +15,7 @@
 #include "vmx/pins.h"
 #include "vmx/startup.h"
 #include "vmx/trace.h"
+#include "vtd/vtd.h"
 #include "x86.h"
 
 _Static_assert(__builtin_offsetof(struct handoff, cpu_cr3) == 56, "core/entry.asm");
@@ -54,9 +55,9 @@ void core_main(struct handoff *from_loader)
 	if (CONFIG_TRUST)
 		trust_report();
 	check_configuration();
-	if (CONFIG_IOMMU)
-		refuse("the configuration has devices (iommu), and this core cannot confine them yet");
 	cpus_enumerate();
+	if (CONFIG_IOMMU)
+		vtd_init();
 	cpus_start();
 	if (config.itlb_multihit == ITLB_REFUSE && vmx_itlb_multihit())
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");

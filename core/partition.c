@@ -96,7 +96,7 @@ static void build_one(uint16_t index, struct pt_pool *pool)
 }
 
 /* Two memories, or a memory and the core, may not share a byte: what the walker's proof rests on. */
-static void check_placement(void)
+void memory_check_placement(void)
 {
 	for (uint32_t i = 0; i < CONFIG_MEMORIES; i++) {
 		const struct handoff_memory *a = &handoff.memory[i];
@@ -119,7 +119,7 @@ void ept_build(void)
 {
 	uint32_t used = 0;
 
-	check_placement();
+	memory_check_placement();
 #if CONFIG_SCHEDULED_CPUS
 	ept_pointer_empty = core_phys(empty_table) | EPTP_WRITE_BACK | EPTP_WALK_LENGTH_4;
 #endif

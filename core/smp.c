@@ -10,6 +10,7 @@
 #include "selfcheck.h"
 #include "vmx/capability.h"
 #include "vmx/vmcs.h"
+#include "vtd/vtd.h"
 #include "window.h"
 #include "x86.h"
 
@@ -78,6 +79,8 @@ void cpus_enumerate(void)
 	acpi_pm_timer(&acpi, &timer); /* missing: port 0 */
 	if (CONFIG_INTERRUPTS && machine_ioapic_find(&acpi) != ACPI_OK)
 		refuse_acpi(&acpi, "I/O APICs");
+	if (CONFIG_IOMMU)
+		vtd_find(&acpi);
 	if (!timer_init(timer.port))
 		refuse("no frequency for the TSC: CPUID leaf 15h tells none, and there is no working ACPI PM timer");
 	assign_indices(&cpus);

@@ -19,6 +19,15 @@
 const struct pt_format pt_format_ept = EPT_FORMAT(6u); /* write-back */
 const struct pt_format pt_format_ept_device = EPT_FORMAT(0u);
 
+/* VT-d specification 9.8: only the two rights, no memory type. Writing alone is possible there, and refused all the same. */
+const struct pt_format pt_format_vtd = {
+	.table = 3,
+	.large = 1u << 7,
+	.right = { NOT_EXPRESSIBLE, 1, NOT_EXPRESSIBLE, 3, NOT_EXPRESSIBLE, NOT_EXPRESSIBLE, NOT_EXPRESSIBLE,
+	           NOT_EXPRESSIBLE },
+	.present = 3,
+};
+
 #define P 0x1ull
 #define RW 0x2ull
 #define A 0x20ull

@@ -9,8 +9,9 @@
 #define ENTRIES 512u
 #define SMALLEST_PAGE 4096ull
 #define READ 1u
-#define RWX 7u
-#define MEMORY_TYPE (7ull << 3)    /* of a leaf */
+#define EPT_RIGHTS 7u
+#define VTD_RIGHTS 3u
+#define MEMORY_TYPE (7ull << 3)    /* of a leaf of EPT */
 #define WRITE_BACK (6ull << 3)     /* the one or */
 #define UNCACHEABLE (0ull << 3)    /* the other, for devices' registers: walk_allowed.rights has DEVICE then */
 #define DEVICE 8u
@@ -29,6 +30,8 @@ struct walk {
 	uint32_t last;     /* element of the last leaf: the next one is mostly there too */
 	uint64_t address;  /* bits an address may have */
 	uint32_t top_leaf; /* highest level at which the CPU knows leaves */
+	uint32_t rights;   /* bits of an entry that are rights */
+	uint64_t type;     /* bits of a leaf that are its memory type; 0: it has none */
 };
 
 static uint64_t span(uint32_t level) /* bytes that one entry covers */
@@ -41,19 +44,19 @@ static int is_leaf(uint64_t entry, uint32_t level)
 	return level == 1 || (entry & LEAF_ABOVE_LEVEL_1);
 }
 
-/* SDM Vol. 3C, 29.3.2 (formats) and 29.3.3.1 (misconfigurations). */
+/* SDM Vol. 3C, 29.3.2 (formats) and 29.3.3.1 (misconfigurations); VT-d specification 9.8. */
 static int well_formed(const struct walk *w, uint64_t entry, uint32_t level)
 {
-	uint64_t expected = entry & RWX;
+	uint64_t expected = entry & w->rights;
 
 	if (!(entry & READ))
 		return 0;
 	if (is_leaf(entry, level)) {
 		if (level > w->top_leaf)
 			return 0;
-		if ((entry & MEMORY_TYPE) != WRITE_BACK && (entry & MEMORY_TYPE) != UNCACHEABLE)
+		if (w->type && (entry & w->type) != WRITE_BACK && (entry & w->type) != UNCACHEABLE)
 			return 0;
-		expected |= (entry & MEMORY_TYPE) | (level > 1 ? LEAF_ABOVE_LEVEL_1 : 0);
+		expected |= (entry & w->type) | (level > 1 ? LEAF_ABOVE_LEVEL_1 : 0);
 		return (entry & ~(w->address & ~(span(level) - 1))) == expected;
 	}
 	return (entry & ~w->address) == expected;
@@ -113,17 +116,23 @@ static uint64_t allowed_bytes(const struct walk *w)
 	return bytes;
 }
 
-enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, const struct walk_allowed *allowed,
-                          uint32_t allowed_count, uint32_t max_phys_bits, int large_1g, struct walk_fault *fault)
+enum walk_result walk_tables(enum walk_kind kind, uint64_t root, walk_read_table *read, void *context,
+                             const struct walk_allowed *allowed, uint32_t allowed_count, uint32_t max_phys_bits,
+                             int large_1g, struct walk_fault *fault)
 {
-	struct walk w = { allowed, allowed_count, 0, (1ull << max_phys_bits) - SMALLEST_PAGE, large_1g ? 3 : 2 };
+	struct walk w = { .allowed = allowed,
+		          .count = allowed_count,
+		          .address = (1ull << max_phys_bits) - SMALLEST_PAGE,
+		          .top_leaf = large_1g ? 3 : 2,
+		          .rights = kind == WALK_EPT ? EPT_RIGHTS : VTD_RIGHTS,
+		          .type = kind == WALK_EPT ? MEMORY_TYPE : 0 };
 	struct step steps[ROOT_LEVEL + 1];
 	uint64_t missing = allowed_bytes(&w);
 	uint64_t tables_left = missing / SMALLEST_PAGE * (ROOT_LEVEL - 1);
 	uint32_t level = ROOT_LEVEL;
 
 	*fault = (struct walk_fault){ 0, root, ROOT_LEVEL };
-	steps[level] = (struct step){ read(context, root), 0, 0, RWX };
+	steps[level] = (struct step){ read(context, root), 0, 0, w.rights };
 	if (!steps[level].table)
 		return WALK_TABLE;
 	while (level <= ROOT_LEVEL) { /* ENTRIES + 1 times for each table, tables_left of them and the root */
@@ -140,10 +149,10 @@ enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, c
 		if (!well_formed(&w, fault->entry, level))
 			return WALK_RESERVED;
 
-		uint32_t rights = s->rights & (uint32_t)(fault->entry & RWX);
+		uint32_t rights = s->rights & (uint32_t)(fault->entry & w.rights);
 
 		if (is_leaf(fault->entry, level)) {
-			const uint32_t type = (fault->entry & MEMORY_TYPE) == UNCACHEABLE ? DEVICE : 0;
+			const uint32_t type = w.type && (fault->entry & w.type) == UNCACHEABLE ? DEVICE : 0;
 			enum walk_result result = check_leaf(&w, fault->in, fault->entry & w.address, span(level),
 			                                     rights | type);
 

@@ -33,13 +33,23 @@ struct walk_fault { /* where: filled in for every result but WALK_OK */
 	uint32_t level; /* 4 PML4 to 1 PT */
 };
 
+enum walk_kind { WALK_EPT, WALK_VTD };
+
 /*
- * Walk the EPT (four levels, SDM Vol. 3C 29.3.2) rooted at physical address `root`. Every present leaf must lie in exactly
- * one element of `allowed`, with its rights and memory type; the number of bytes mapped must equal the number allowed. `allowed` elements must
+ * Walk the tables rooted at physical address `root`: EPT (four levels, SDM Vol. 3C 29.3.2), or VT-d's second level (VT-d specification
+ * 9.8). Every present leaf must lie in exactly one element of `allowed`, with its rights and, in EPT, its memory type; the number of bytes mapped must equal the number allowed. `allowed` elements must
  * not overlap in `in`. max_phys_bits: the CPU's MAXPHYADDR. large_1g: 1 GiB leaves are valid on this CPU.
  */
-enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context, const struct walk_allowed *allowed,
-                          uint32_t allowed_count, uint32_t max_phys_bits, int large_1g, struct walk_fault *fault);
+enum walk_result walk_tables(enum walk_kind kind, uint64_t root, walk_read_table *read, void *context,
+                             const struct walk_allowed *allowed, uint32_t allowed_count, uint32_t max_phys_bits,
+                             int large_1g, struct walk_fault *fault);
+
+static inline enum walk_result walk_ept(uint64_t root, walk_read_table *read, void *context,
+                                        const struct walk_allowed *allowed, uint32_t allowed_count,
+                                        uint32_t max_phys_bits, int large_1g, struct walk_fault *fault)
+{
+	return walk_tables(WALK_EPT, root, read, context, allowed, allowed_count, max_phys_bits, large_1g, fault);
+}
 
 const char *walk_result_name(enum walk_result result);
 

@@ -7,12 +7,13 @@
 FUZZ_acpi := core/acpi.c
 FUZZ_consolemux := core/consolemux.c
 FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c $(SEAM)/config.c
+FUZZ_dmar := vtd/dmar.c
 FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
 
-FUZZ_TARGETS := acpi config consolemux decode exit
+FUZZ_TARGETS := acpi config consolemux decode dmar exit
 FUZZ_BUILD := $(BUILD)/fuzz
-FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h config/*.h boot/handoff.h)
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h vtd/*.h config/*.h boot/handoff.h)
 # fuzz_exit writes through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.
 FUZZ_exit_LDFLAGS := -Wl,--wrap=vmread,--wrap=vmwrite
 FUZZ_CFLAGS := -include $(SEAM)/config_sizes.h -include tests/host/seam.h

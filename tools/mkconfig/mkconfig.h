@@ -235,6 +235,7 @@ struct plan_partition {
 	unsigned own_maps;   /* first in its list: one, or two with `identity` */
 	struct image image;
 	uint32_t ept_pages; /* worst case */
+	uint32_t dma_pages; /* of its devices' tables, likewise */
 };
 #define ORIGIN_DEFAULT UINT32_MAX
 #define ORIGIN_DEVICE 0x10000u

@@ -339,9 +339,13 @@ static unsigned bars_max(const struct config *c)
 void emit_pci_sizes(FILE *out, const struct plan *plan)
 {
 	const struct config *c = &plan->config;
+	unsigned pages = 0;
 
+	for (unsigned i = 0; i < c->partition_count; i++)
+		pages += plan->extra[i].dma_pages;
 	fprintf(out,
-	        "/* Are devices confined; PCI functions of partitions; their BARs that are memory, of one partition. */\n"
-	        "#define CONFIG_IOMMU %u\n#define CONFIG_DEVICES %u\n#define CONFIG_BARS_MAX %u\n",
-	        c->iommu != IOMMU_NONE, c->device_count, bars_max(c));
+	        "/* Are devices confined; PCI functions of partitions; their BARs that are memory, of one partition; pages of all their tables\n"
+	        " * for DMA, at the worst placement, 1 at least. */\n"
+	        "#define CONFIG_IOMMU %u\n#define CONFIG_DEVICES %u\n#define CONFIG_BARS_MAX %u\n#define CONFIG_DMA_PAGES %u\n",
+	        c->iommu != IOMMU_NONE, c->device_count, bars_max(c), pages > 0 ? pages : 1);
 }

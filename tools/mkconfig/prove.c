@@ -111,11 +111,48 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 	free(pool.virt);
 }
 
+/* What its devices reach: its memory, without what the core writes for it. In small pages, since a unit may know no others. */
+static void prove_dma(struct plan *plan, unsigned partition, const uint64_t *hpa)
+{
+	const struct config_partition *p = &plan->partitions[partition];
+	unsigned line = line_of("partitions/%u/name", partition), count = 0;
+	struct walk_allowed *allowed = allocate(p->map_count * sizeof *allowed);
+	struct pt_pool pool = { .phys = POOL_PHYS, .pages = pool_pages(plan, partition) };
+	struct walk_fault fault = { 0 };
+	enum walk_result result;
+
+	pool.virt = allocate(pool.pages * PAGE_SIZE);
+	pt_init(&pool);
+	for (unsigned i = 0; i < p->map_count; i++) {
+		const struct config_map *m = &p->maps[i];
+		if (plan->memories[m->memory].owner == CONFIG_CORE)
+			continue;
+		allowed[count] = (struct walk_allowed){ m->gpa, hpa[m->memory] + m->offset, m->size,
+			                                m->rights & (RIGHT_READ | RIGHT_WRITE) };
+		enum pt_result built = pt_map(&pt_format_vtd, &pool, m->gpa, allowed[count].out, m->size,
+		                              allowed[count].rights, SMALL_SHIFT);
+		if (built != PT_OK)
+			fail(line, "no DMA table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", i,
+			     p->name, m->gpa, (int)built);
+		count++;
+	}
+	result = walk_tables(WALK_VTD, pool.phys, read_table, &pool, allowed, count, PHYS_BITS, 1, &fault);
+	if (result != WALK_OK)
+		fail(line, "the page-table walker objects to DMA of '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u",
+		     p->name, walk_result_name(result), fault.in, fault.entry, fault.level);
+	plan->extra[partition].dma_pages = pool.used;
+	free(allowed);
+	free(pool.virt);
+}
+
 void prove(struct plan *plan)
 {
 	uint64_t *hpa = place(plan);
 
 	for (unsigned i = 0; i < plan->config.partition_count; i++)
 		prove_partition(plan, i, hpa);
+	for (unsigned i = 0; i < plan->config.device_count; i++)
+		if (plan->extra[plan->devices[i].partition].dma_pages == 0)
+			prove_dma(plan, plan->devices[i].partition, hpa);
 	free(hpa);
 }

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/* See pci.h. */
+#include "vtd/pci.h"
+
+#include "core/core.h"
+#include "core/window.h"
+#include "core/x86.h"
+
+#define ADDRESS_PORT 0xcf8u /* PCI Local Bus 3.0, 3.2.2.3.2 */
+#define DATA_PORT 0xcfcu
+#define COMMAND 0x04u
+#define COMMAND_MEMORY 2u
+#define COMMAND_BUS_MASTER 4u
+#define HEADER 0x0cu
+#define HEADER_MULTI_FUNCTION (1u << 23)
+#define STATUS_CAPABILITIES (1u << 20) /* in the word at COMMAND */
+#define CAPABILITIES 0x34u
+#define CAPABILITY_EXPRESS 0x10u
+#define CAPABILITIES_MAX 48u /* as many as configuration space has room for */
+
+static struct mcfg mcfg;
+
+const char *pci_find(struct acpi *acpi)
+{
+	struct acpi_table table;
+	uint32_t offset;
+
+	if (acpi_find(acpi, "MCFG", &table) != ACPI_OK)
+		return acpi->fault.result == ACPI_MISSING ? 0 : acpi_result_text(acpi->fault.result);
+	const uint8_t *p = acpi->map(acpi->context, table.phys, table.length);
+	const char *wrong = p ? mcfg_parse(p, table.length, &mcfg, &offset) : "it cannot be read";
+
+	/* registers are not memory: a wrong table must not make the core write there */
+	for (uint32_t i = 0; i < mcfg.count && !wrong; i++)
+		if (mtrr_is_write_back(mcfg.area[i].base + ((uint64_t)mcfg.area[i].first << 20), PAGE_SIZE))
+			wrong = "an area is memory";
+	if (wrong)
+		mcfg.count = 0;
+	return wrong;
+}
+
+static volatile uint8_t *function(uint16_t segment, uint16_t source)
+{
+	for (uint32_t i = 0; i < mcfg.count; i++) {
+		const struct mcfg_area *a = &mcfg.area[i];
+
+		if (a->segment == segment && a->first <= source >> 8 && source >> 8 <= a->last)
+			return window_device(1, a->base + ((uint64_t)source << 12));
+	}
+	return 0;
+}
+
+/* Without an area, by the ports, which know segment 0 and 256 bytes of a function. */
+static int select(uint16_t segment, uint16_t source, uint32_t offset)
+{
+	if (segment || offset > 255)
+		return 0;
+	outl(ADDRESS_PORT, 1u << 31 | (uint32_t)source << 8 | (offset & 0xfc));
+	return 1;
+}
+
+uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t offset)
+{
+	const volatile uint8_t *f = function(segment, source);
+
+	(void)context;
+	if (f)
+		return *(const volatile uint32_t *)(f + offset);
+	return select(segment, source, offset) ? inl(DATA_PORT) : UINT32_MAX;
+}
+
+void pci_write16(uint16_t segment, uint16_t source, uint32_t offset, uint16_t value)
+{
+	volatile uint8_t *f = function(segment, source);
+
+	if (f)
+		*(volatile uint16_t *)(f + offset) = value;
+	else if (select(segment, source, offset))
+		outw((uint16_t)(DATA_PORT + (offset & 2)), value);
+}
+
+/* Sixteen bits: the upper half of that word is status, whose bits a write of 1 clears. */
+static void command(uint16_t segment, uint16_t source, uint32_t clear, uint32_t set)
+{
+	pci_write16(segment, source, COMMAND, (uint16_t)((pci_read(0, segment, source, COMMAND) & ~clear) | set));
+}
+
+void pci_bus_master(uint16_t segment, uint16_t source, int on)
+{
+	if ((uint16_t)pci_read(0, segment, source, 0) != UINT16_MAX)
+		command(segment, source, COMMAND_BUS_MASTER, on ? COMMAND_BUS_MASTER : 0);
+}
+
+static uint32_t quiet_buses(const struct mcfg_area *a)
+{
+	uint32_t count = 0;
+
+	for (uint32_t source = (uint32_t)a->first << 8; source < (a->last + 1u) << 8; source++) {
+		if ((uint16_t)pci_read(0, a->segment, (uint16_t)source, 0) == UINT16_MAX) {
+			source |= source & 7 ? 0 : 7; /* without function 0 there are no others */
+			continue;
+		}
+		count++;
+		pci_bus_master(a->segment, (uint16_t)source, 0);
+		if (!(source & 7) && !(pci_read(0, a->segment, (uint16_t)source, HEADER) & HEADER_MULTI_FUNCTION))
+			source |= 7;
+	}
+	return count;
+}
+
+uint32_t pci_quiet(void)
+{
+	static const struct mcfg_area by_ports = { .last = 255 };
+	uint32_t count = mcfg.count ? 0 : quiet_buses(&by_ports);
+
+	for (uint32_t i = 0; i < mcfg.count; i++)
+		count += quiet_buses(&mcfg.area[i]);
+	window_close();
+	return count;
+}
+
+/* Port type of a PCI Express function (7.5.3.2), or UINT32_MAX if it is a conventional one. */
+static uint32_t express_type(uint16_t source)
+{
+	uint32_t at = pci_read(0, 0, source, CAPABILITIES) & 0xfc;
+
+	if (!(pci_read(0, 0, source, COMMAND) & STATUS_CAPABILITIES))
+		return UINT32_MAX;
+	for (uint32_t i = 0; i < CAPABILITIES_MAX && at; i++) {
+		const uint32_t capability = pci_read(0, 0, source, at);
+
+		if ((capability & 0xff) == CAPABILITY_EXPRESS)
+			return capability >> 20 & 15;
+		at = capability >> 8 & 0xfc;
+	}
+	return UINT32_MAX;
+}
+
+const char *pci_open_path(const struct config_path *path)
+{
+	struct config_path part = *path;
+	uint16_t source;
+
+	for (part.depth = 1; part.depth < path->depth; part.depth++) {
+		if (!pci_resolve(&part, 0, pci_read, 0, &source))
+			return "a bridge on its path is not there";
+		const uint32_t type = express_type(source);
+
+		if (type < 4 || type > 6) /* root port, upstream and downstream port of a switch */
+			return "it is behind a conventional PCI bridge, with a source ID that is not its own";
+		command(0, source, 0, COMMAND_MEMORY | COMMAND_BUS_MASTER);
+	}
+	return 0;
+}
