@@ -87,7 +87,10 @@ ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
 CORE_C := $(filter-out vmx/trace.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_AUDIT_ENTRIES)),)
-CORE_C := $(filter-out core/audit.c,$(CORE_C))
+CORE_C := $(filter-out core/audit.c core/survivor.c,$(CORE_C))
+endif
+ifneq ($(CONFIG_PANIC_RESET),1)
+CORE_C := $(filter-out core/reset.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_SELF_CHECK)),)
 CORE_C := $(filter-out core/selfcheck.c,$(CORE_C))

@@ -23,6 +23,7 @@
 #define CONFIG_DEVICES CONFIG_MAX_DEVICES
 #define CONFIG_CHANNELS CONFIG_MAX_CHANNELS
 #define CONFIG_DOORBELLS CONFIG_MAX_DOORBELLS
+#define CONFIG_AUDIT_ENTRIES 1
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -474,7 +475,8 @@ static enum config_rule check_policy(const struct config *c, const struct config
 	/* What the configuration does not use, the core has no code for. */
 	const uint64_t calls = ((1ull << BH_SET_SCHEDULE) - 1) | (c->schedule_count != 0 ? 1ull << BH_SET_SCHEDULE : 0) |
 	                       (CONFIG_CHANNELS && c->channel_count != 0 ? 7ull << BH_PORT_SEND : 0) |
-	                       (CONFIG_DOORBELLS && c->doorbell_count != 0 ? 1ull << BH_RING : 0);
+	                       (CONFIG_DOORBELLS && c->doorbell_count != 0 ? 1ull << BH_RING : 0) |
+	                       (CONFIG_AUDIT_ENTRIES ? 1ull << BH_AUDIT : 0);
 	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
 		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */

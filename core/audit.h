@@ -7,10 +7,12 @@
 #define CORE_AUDIT_H
 
 #if CONFIG_AUDIT_ENTRIES
+#include <stdarg.h>
 #include <stdint.h>
 
 #include "hypercall/audit.h"
 
+struct exception_frame;
 struct sched;
 
 /* Of one partition on this CPU: what it may still cause to be recorded until `until`, and what was kept out. */
@@ -20,7 +22,7 @@ struct audit_limit {
 };
 
 /* This CPU's own notes beside the ring. The core reads back nothing from the ring that an address depends on. */
-struct audit {
+struct audit_writer {
 	struct audit_ring *ring; /* 0: not there yet */
 	uint64_t head, mask;     /* as in the ring; entries - 1 */
 	uint64_t missed;         /* windows cut and lost that are recorded */
@@ -29,8 +31,8 @@ struct audit {
 };
 
 /* Pure: go on with a ring whose header is right; add a record. */
-void audit_attach(struct audit *a, struct audit_ring *ring);
-void audit_put(struct audit *a, uint64_t tsc, struct audit_record r);
+void audit_attach(struct audit_writer *a, struct audit_ring *ring, uint32_t entries);
+void audit_put(struct audit_writer *a, uint64_t tsc, struct audit_record r);
 
 /*
  * Pure: may the partition cause a record about error class `class` now? So many as `rate` in each `period` ticks; if not, that is counted,
@@ -45,15 +47,29 @@ int audit_allow(struct audit_limit *l, uint64_t tsc, uint64_t period, uint32_t r
  */
 int audit(enum audit_class class, enum audit_event event, uint16_t partition, uint32_t a, uint64_t b);
 
-/* This CPU begins to record: before its first entry. */
+/* Not scrubbed with the other memories. */
+#define audit_keeps(memory) ((memory) == CONFIG_AUDIT_MEMORY)
+
+/* This CPU begins to record: before its first entry; audit_boot() (core/survivor.h) was here. */
 void audit_init(void);
 
 /* Right behind sched_decide(): a schedule, or a window that has come too late. */
 void audit_decision(const struct sched *s);
+
+/* The core ends on this CPU, by that message and, unless 0, that exception: kept for the next boot. core/panic.c only. */
+void audit_panic(const char *format, va_list arguments, const struct exception_frame *f);
+void audit_exception(const struct exception_frame *f);
 #else
-#define audit(class, event, partition, a, b) ((void)0)
+static inline int audit_nothing(void)
+{
+	return 0;
+}
+#define audit(class, event, partition, a, b) audit_nothing()
 #define audit_init() ((void)0)
 #define audit_decision(s) ((void)0)
+#define audit_panic(format, arguments, f) ((void)0)
+#define audit_exception(f) ((void)0)
+#define audit_keeps(memory) 0
 #endif
 
 #endif

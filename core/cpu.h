@@ -56,7 +56,7 @@ struct cpu {
 	struct trace trace;
 #endif
 #if CONFIG_AUDIT_ENTRIES
-	struct audit audit;
+	struct audit_writer audit;
 #endif
 #if CONFIG_SELF_CHECK
 	struct selfcheck selfcheck;

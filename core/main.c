@@ -10,6 +10,7 @@
 #include "panic.h"
 #include "trust.h"
 #include "selfcheck.h"
+#include "survivor.h"
 #include "vmx/capability.h"
 #include "vmx/interrupt.h"
 #include "vmx/pins.h"
@@ -62,6 +63,7 @@ void core_main(struct handoff *from_loader)
 	if (config.itlb_multihit == ITLB_REFUSE && vmx_itlb_multihit())
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
 	ept_build();
+	audit_boot();
 	memory_scrub_shared();
 	if (CONFIG_CHANNELS)
 		ports_init();

@@ -3,8 +3,10 @@
 
 #include <stdarg.h>
 
+#include "audit.h"
 #include "console.h"
 #include "cpu.h"
+#include "reset.h"
 #include "vmx/vmcs.h"
 #include "x86.h"
 
@@ -21,8 +23,7 @@ static void raw(const char *format, ...)
 	va_end(arguments);
 }
 
-/* VMREAD that may fail: the panic may be about just that. */
-static uint64_t peek(uint32_t field)
+uint64_t panic_peek(uint32_t field)
 {
 	uint64_t value = ~0ull;
 
@@ -73,7 +74,7 @@ static void dump_vmcs(void)
 	};
 
 	for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		raw("core:   %s %lx\r\n", fields[i].name, peek(fields[i].field));
+		raw("core:   %s %lx\r\n", fields[i].name, panic_peek(fields[i].field));
 }
 
 /* First of the panicking CPUs speaks; the others, and this one when it is done, sleep. */
@@ -107,6 +108,10 @@ static _Noreturn void panic_end(void)
 	raw("core: cr0 %lx cr2 %lx cr3 %lx cr4 %lx\r\n", read_cr0(), read_cr2(), read_cr3(), read_cr4());
 	raw("core: the machine has stopped. Unless it was configured to, this is a fault of Bulkhead: please report these lines.\r\n");
 	raw("RESULT core panic\r\n");
+	if (CONFIG_AUDIT_ENTRIES || CONFIG_PANIC_RESET)
+		wbinvd(); /* a reset drops what is only in the caches */
+	if (CONFIG_PANIC_RESET)
+		reset_machine();
 	for (;;)
 		halt();
 }
@@ -120,6 +125,9 @@ void panic(const char *format, ...)
 	print_raw(format, arguments);
 	va_end(arguments);
 	raw("\r\n");
+	va_start(arguments, format);
+	audit_panic(format, arguments, 0);
+	va_end(arguments);
 	panic_end();
 }
 
@@ -127,6 +135,7 @@ void panic_exception(const struct exception_frame *f)
 {
 	panic_begin();
 	raw("exception %lu, error %lx, at %lx:%lx\r\n", f->vector, f->error, f->cs, f->rip);
+	audit_exception(f);
 	raw("core: rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx rsp %lx\r\n", f->rax, f->rbx, f->rcx, f->rdx,
 	    f->rsi, f->rdi, f->rbp, f->rsp);
 	raw("core: r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx rflags %lx\r\n", f->r8, f->r9, f->r10,

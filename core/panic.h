@@ -18,6 +18,9 @@ struct exception_frame {
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void panic_exception(const struct exception_frame *frame);
 
+/* VMREAD that may fail, which gives ~0: the panic may be about just that. */
+uint64_t panic_peek(uint32_t field);
+
 /* Another CPU panicked: sleep for good if so. Called where an NMI brought the core's attention. */
 void panic_check(void);
 

@@ -179,7 +179,7 @@ static uint64_t scrub(uint16_t partition)
 	for (uint32_t i = 0; i < CONFIG_MEMORIES; i++) {
 		const struct handoff_memory *m = &handoff.memory[i];
 
-		if (config.memories[i].owner != partition)
+		if (config.memories[i].owner != partition || audit_keeps(i))
 			continue;
 		for (uint64_t done = 0, n; done < m->size; done += n) {
 			n = step(m->hpa + done, m->size - done);

@@ -193,6 +193,11 @@ static inline void invlpg(const void *p)
 	__asm__ volatile("invlpg (%0)" : : "r"(p) : "memory");
 }
 
+static inline void wbinvd(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
 static inline void pause(void)
 {
 	__asm__ volatile("pause");

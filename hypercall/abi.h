@@ -50,8 +50,11 @@
 #define BH_PORT_SLOTS 4
 /* ring: RDI = doorbell. Sets its bit in the receiver's word and, if it was not set, interrupts the receiver. Returns 0 */
 #define BH_RING 9
-/* 10 to 31 are reserved. */
-#define BH_CALL_COUNT 10
+/* audit: RDI = a number below 2^32, RSI = any value: a record of the caller's in the audit (hypercall/audit.h, AUDIT_NOTE). Returns 0, or
+ * BH_EAGAIN: so many as the configuration allows in a second are there already; that is counted and recorded, too. */
+#define BH_AUDIT 24
+/* Those between are reserved. */
+#define BH_CALL_COUNT 25
 
 /*
  * For companions only (docs/companions.md); to everybody else it does not exist. companion_wait answers the last request and waits for

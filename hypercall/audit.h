@@ -31,22 +31,23 @@ enum audit_class { AUDIT_SECURITY = 1, AUDIT_SAFETY, AUDIT_USER };
  * Events: number, constant, name, what a and b are. From AUDIT_LIMITED on they are such that a guest can cause as many as it likes: of those, each
  * partition has so many a second on each CPU as the configuration says; those of AUDIT_NOTE are counted apart from the others.
  */
-#define AUDIT_EVENTS(E)                                                                              \
-	E(1, BOOT, "boot", "generation", "TSC kHz")                                                  \
-	E(2, START, "start", "vCPU", "starts before")                                                \
-	E(3, STOP, "stop", "vCPU", "exits")                                                          \
-	E(4, FAIL, "fail", "error class", "detail")                                                  \
-	E(5, RESTART, "restart", "times", "error class")                                             \
-	E(6, DIGEST, "wrong digest", "-", "payload bytes")                                           \
-	E(7, SCHEDULE, "schedule", "in force", "before")                                             \
-	E(8, OVERRUN, "window overrun", "windows cut or lost", "SMIs")                               \
-	E(9, PANIC, "panic", "exception", "rip")                                                     \
-	E(10, LOST, "lost", "records kept out by the limit", "error classes among them, bit by bit") \
-	E(11, END, "end by its own call", "code", "-")                                               \
-	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                       \
-	E(33, REFUSED, "refused call", "number", "rip")                                              \
+#define AUDIT_EVENTS(E)                                                                                                \
+	E(1, BOOT, "boot", "generation", "TSC kHz")                                                                    \
+	E(2, START, "start", "vCPU", "starts before")                                                                  \
+	E(3, STOP, "stop", "vCPU", "exits")                                                                            \
+	E(4, FAIL, "fail", "error class", "detail")                                                                    \
+	E(5, RESTART, "restart", "times", "error class")                                                               \
+	E(6, DIGEST, "wrong digest", "-", "payload bytes")                                                             \
+	E(7, SCHEDULE, "schedule", "in force", "before")                                                               \
+	E(8, OVERRUN, "window overrun", "windows cut or lost", "SMIs")                                                 \
+	E(9, PANIC, "panic", "exception", "rip")                                                                       \
+	E(10, LOST, "lost", "kept out by the limit, 0: begins", "error classes of them, bits")                         \
+	E(11, END, "end by its own call", "code", "-")                                                                 \
+	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                                         \
+	E(33, REFUSED, "refused call", "number", "rip")                                                                \
 	E(34, NOTE, "note", "-", "-")
 #define AUDIT_LIMITED 32u
+#define AUDIT_NO_CLASS 63u /* bit of AUDIT_LOST for what is no error class: calls and notes */
 
 enum audit_event {
 #define AUDIT_EVENT(number, constant, name, a, b) AUDIT_##constant = number,
@@ -77,7 +78,8 @@ struct audit_panic {
 };
 #define AUDIT_NO_VECTOR 0xffffffffu
 
-struct audit_ring {
+/* Stays as it is while the machine runs. */
+struct audit_header {
 	uint32_t magic, version;
 	uint32_t cpu;        /* index in the configuration */
 	uint32_t entries;    /* power of two */
@@ -85,12 +87,16 @@ struct audit_ring {
 	uint32_t generation; /* boots since the memory was new, this one counted */
 	uint64_t identity;   /* of the partitions that the numbers stand for */
 	uint64_t tsc_khz;
-	uint32_t unused;
-	uint32_t check; /* of the bytes before; they stay as they are while the machine runs */
-	uint64_t head;  /* records written since the memory was new */
-	uint64_t lost;  /* records that the limit has kept out since then */
+	uint32_t cpus;  /* parts that there are */
+	uint32_t check; /* of the bytes before */
+};
+
+struct audit_ring {
+	struct audit_header header;
+	uint64_t head; /* records written since the memory was new */
+	uint64_t lost; /* records that the limit has kept out since then */
 	struct audit_panic panic;
-	uint8_t unused2[AUDIT_HEADER - 64 - sizeof(struct audit_panic)];
+	uint8_t unused2[AUDIT_HEADER - sizeof(struct audit_header) - 16 - sizeof(struct audit_panic)];
 	struct audit_record record[]; /* `entries` of them */
 };
 

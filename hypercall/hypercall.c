@@ -85,6 +85,16 @@ static int64_t call_set_schedule(struct vcpu *vcpu)
 	return vcpu->regs[REG_RDI] < CONFIG_SCHEDULES ? timeplan_request((uint32_t)vcpu->regs[REG_RDI]) : BH_EINVAL;
 }
 
+static int64_t call_audit(struct vcpu *vcpu)
+{
+	const uint64_t number = vcpu->regs[REG_RDI];
+
+	if (number > UINT32_MAX)
+		return BH_EINVAL;
+	return audit(AUDIT_USER, AUDIT_NOTE, vcpu->partition_index, (uint32_t)number, vcpu->regs[REG_RSI]) ? 0 :
+	                                                                                                     BH_EAGAIN;
+}
+
 static hypercall_handler *const calls[BH_CALL_COUNT] = {
 	[BH_VERSION] = call_version,
 	[BH_CONSOLE_WRITE] = call_console_write,
@@ -96,6 +106,7 @@ static hypercall_handler *const calls[BH_CALL_COUNT] = {
 	[BH_PORT_RECEIVE] = CONFIG_CHANNELS ? call_port_receive : 0,
 	[BH_PORT_STATUS] = CONFIG_CHANNELS ? call_port_status : 0,
 	[BH_RING] = CONFIG_DOORBELLS ? call_ring : 0,
+	[BH_AUDIT] = CONFIG_AUDIT_ENTRIES ? call_audit : 0,
 };
 
 /* No entry that is 0 is called: nobody has the right then (RULE_HYPERCALL). The caller's privilege level is the DPL of SS (SDM Vol. 3C, 25.4.1). */

@@ -337,7 +337,8 @@ _Noreturn static void enter(void)
 		vcpu->master->devices->entered = rdtsc();
 	if (vcpu->state == VCPU_OFF) {
 		vcpu->state = VCPU_RUNNING;
-		audit(AUDIT_SAFETY, AUDIT_START, vcpu->partition_index, vcpu->index, 0);
+		if (vcpu != &mine->idle)
+			audit(AUDIT_SAFETY, AUDIT_START, vcpu->partition_index, vcpu->index, 0);
 		vcpu->entered = rdtsc();
 		vmx_launch(vcpu);
 	}

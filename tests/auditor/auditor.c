@@ -62,7 +62,7 @@ uint64_t vmcs_image_read(const struct vmcs_image *v, uint32_t field)
 	return v->value[slot(field)];
 }
 
-static const char *audit(struct audit *a)
+static const char *examine(struct audit *a)
 {
 	a->field = a->v->misuse_field;
 	PART(a->v->misuse);
@@ -82,7 +82,7 @@ static const char *audit(struct audit *a)
 const char *vmentry_audit(const struct vmcs_image *v, const struct vmx_caps *caps, char *detail, size_t size)
 {
 	struct audit a = { .v = v, .caps = caps, .unwritten = NO_FIELD };
-	const char *broken = audit(&a), *name = vmcs_field_name(a.field);
+	const char *broken = examine(&a), *name = vmcs_field_name(a.field);
 	if (broken && name)
 		snprintf(detail, size, "%s (%04xh) = %llxh%s", name, a.field,
 		         (unsigned long long)vmcs_image_read(v, a.field),

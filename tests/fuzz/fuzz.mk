@@ -5,17 +5,19 @@
 # Included by the Makefile, behind tests/host/host.mk.
 
 FUZZ_acpi := core/acpi.c
+FUZZ_audit := $(SEAM_SOURCES) $(SEAM)/config.c
 FUZZ_consolemux := core/consolemux.c
 FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c $(SEAM)/config.c
 FUZZ_dmar := vtd/dmar.c
 FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
 
-FUZZ_TARGETS := acpi config consolemux decode dmar exit
+FUZZ_TARGETS := acpi audit config consolemux decode dmar exit
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h vtd/*.h config/*.h boot/handoff.h)
 # fuzz_exit writes through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.
 FUZZ_exit_LDFLAGS := -Wl,--wrap=vmread,--wrap=vmwrite
+FUZZ_audit_LDFLAGS := $(FUZZ_exit_LDFLAGS)
 FUZZ_CFLAGS := -include $(SEAM)/config_sizes.h -include tests/host/seam.h
 FUZZ_SHORT := 2 # seconds a target in the host tests
 SECONDS ?= 60

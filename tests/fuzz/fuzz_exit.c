@@ -110,6 +110,11 @@ static void check_memory(const struct vcpu *vcpu)
 	fuzz_require(this_cpu->trace.head - cpu_before.trace.head <= 2,
 	             "an exit is a record, the first one a switch, too");
 	cpu_before.trace.head = this_cpu->trace.head;
+	fuzz_require(this_cpu->audit.head - cpu_before.audit.head <= 5,
+	             "an exit is a failure and a stop in the audit at most, with what limits had kept out");
+	cpu_before.audit.head = this_cpu->audit.head;
+	memcpy(cpu_before.audit.limit[vcpu->partition_index], this_cpu->audit.limit[vcpu->partition_index],
+	       sizeof this_cpu->audit.limit[0]);
 	fuzz_require(!memcmp(cpu_before.vmxon_region, this_cpu->vmxon_region, sizeof cpu_before.vmxon_region) &&
 	                     !memcmp(cpu_before.gdt, this_cpu->gdt, sizeof(struct cpu) - offsetof(struct cpu, gdt)),
 	             "nothing outside the vCPU is written");

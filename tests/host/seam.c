@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/panic.h"
+#include "core/survivor.h"
 #include "core/window.h"
 #include "hypercall/calls.h"
 #include "vmx/trace.h"
@@ -176,6 +178,42 @@ uint8_t *window(uint32_t slot, uint64_t hpa)
 	return seam.guest_page + (hpa - 0x40000000);
 }
 
+/* The audit's memory: this CPU's part is where the CPU has it, the others' lie behind each other. */
+static uint8_t *audit_part(uint32_t cpu)
+{
+	const struct config_memory *m = &config.memories[CONFIG_AUDIT_MEMORY];
+	const uint64_t part = m->size / CONFIG_CPUS;
+	static uint8_t *others;
+
+	if (!others)
+		others = aligned_alloc(4096, m->size + 4096);
+	return cpu == this_cpu->index ? (uint8_t *)CORE_MEMORY_BASE + m->core_at : others + cpu * part;
+}
+
+uint8_t *window_pair(uint64_t hpa)
+{
+	const uint64_t part = config.memories[CONFIG_AUDIT_MEMORY].size / CONFIG_CPUS;
+	const uint64_t at = hpa - SEAM_AUDIT_HPA;
+
+	if (at / part >= CONFIG_CPUS)
+		abort();
+	return audit_part((uint32_t)(at / part)) + at % part;
+}
+
+uint64_t panic_peek(uint32_t field)
+{
+	return field;
+}
+
+static void begin_audit(void)
+{
+	handoff.memory[CONFIG_AUDIT_MEMORY].hpa = SEAM_AUDIT_HPA;
+	for (uint32_t cpu = 0; cpu < CONFIG_CPUS; cpu++)
+		memset(audit_part(cpu), 0, AUDIT_HEADER);
+	audit_boot();
+	audit_init();
+}
+
 void window_close(void)
 {
 }
@@ -299,6 +337,11 @@ uint64_t read_cr0(void)
 	return seam.cr0;
 }
 
+uint64_t read_cr2(void)
+{
+	return 0x2222000;
+}
+
 uint64_t read_cr3(void)
 {
 	return 0x30000000;
@@ -417,6 +460,7 @@ void seam_reset(const struct seam_model *model)
 	vmcs_current = &seam.vmcs;
 	this_cpu->hpa = SEAM_CPU_HPA;
 	trace_init(0);
+	begin_audit();
 }
 
 static uint16_t start_index;

@@ -17,6 +17,7 @@
 #define rdmsr hardware_rdmsr
 #define wrmsr hardware_wrmsr
 #define read_cr0 hardware_read_cr0
+#define read_cr2 hardware_read_cr2
 #define read_cr3 hardware_read_cr3
 #define read_cr4 hardware_read_cr4
 #define write_cr0 hardware_write_cr0
@@ -30,6 +31,7 @@
 #undef rdmsr
 #undef wrmsr
 #undef read_cr0
+#undef read_cr2
 #undef read_cr3
 #undef read_cr4
 #undef write_cr0
@@ -42,6 +44,7 @@ uint64_t rdtsc(void);
 uint64_t rdmsr(uint32_t msr);
 void wrmsr(uint32_t msr, uint64_t value);
 uint64_t read_cr0(void);
+uint64_t read_cr2(void);
 uint64_t read_cr3(void);
 uint64_t read_cr4(void);
 void write_cr0(uint64_t value);
@@ -60,6 +63,7 @@ void xsetbv0(uint64_t value);
 #include "vmx/exit.h"
 
 #define SEAM_CPU_HPA 0x10000000ull /* cpu.hpa of the fake CPU */
+#define SEAM_AUDIT_HPA 0x50000000ull /* of the memory `audit` */
 
 /* A CPU model: what its capability MSRs and CPUID say. */
 struct seam_model {

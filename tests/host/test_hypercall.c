@@ -55,8 +55,11 @@ static void test_numbers_that_do_not_exist(void **state)
 static void test_rights(void **state)
 {
 	(void)state;
-	for (uint64_t rights = 0; rights < 1u << BH_CALL_COUNT; rights++)
+	for (uint64_t some = 0; some < 1u << (BH_SET_SCHEDULE + 2); some++)
 		for (uint64_t number = 0; number < BH_CALL_COUNT; number++) {
+			const uint64_t rights = (some & ((1u << (BH_SET_SCHEDULE + 1)) - 1)) |
+			                        (some >> (BH_SET_SCHEDULE + 1)) << BH_AUDIT;
+
 			seam.partition.hypercalls = rights;
 			if (number == BH_STOP && rights >> number & 1)
 				continue;

@@ -26,7 +26,7 @@ static void send(uint32_t events)
 	startup_send(vcpu, SELF, events);
 }
 
-static void audit(void)
+static void examine(void)
 {
 	char detail[200] = "";
 	const char *broken = vmentry_audit(&seam.vmcs, &seam.model.caps, detail, sizeof detail);
@@ -126,12 +126,12 @@ static void test_state_after_init(void **state)
 		start_waiting(m);
 		assert_true(waits());
 		check_table_9_1();
-		audit();
+		examine();
 		send(EVENT_SIPI | 0x9a);
 		assert_int_equal(take(), 1);
 		assert_true(runs_at(0x9a));
 		check_table_9_1();
-		audit();
+		examine();
 	}
 }
 
@@ -161,11 +161,11 @@ static void test_init_while_it_runs(void **state)
 		assert_int_equal(vcpu->nmi_pending, 0);
 		assert_int_equal(seam.invvpid_count, 1);
 		check_table_9_1();
-		audit();
+		examine();
 		send(EVENT_SIPI | 8);
 		assert_int_equal(take(), 1);
 		assert_true(runs_at(8));
-		audit();
+		examine();
 	}
 }
 
@@ -217,11 +217,11 @@ static void test_nmi(void **state)
 	assert_true(runs_at(0x10));
 	assert_int_equal(vcpu->nmi_pending, 1);
 	assert_true(seam_get(VMCS_CTRL_PROC) & PROC_NMI_WINDOW_EXITING);
-	audit();
+	examine();
 	assert_int_equal(seam_exit(vcpu, EXIT_REASON_NMI_WINDOW, 0), END_RETURNED);
 	assert_int_equal(seam_get(VMCS_CTRL_ENTRY_INTERRUPTION_INFO), INTERRUPTION_VALID | INTERRUPTION_NMI | 2);
 	assert_false(seam_get(VMCS_CTRL_PROC) & PROC_NMI_WINDOW_EXITING);
-	audit();
+	examine();
 }
 
 /* Events come in by the NMI that kicks the CPU, or by the preemption timer if that came in root mode. */
@@ -236,7 +236,7 @@ static void test_the_exits_that_take_events(void **state)
 	send(EVENT_INIT);
 	assert_int_equal(seam_exit(vcpu, EXIT_REASON_PREEMPTION_TIMER, 0), END_RETURNED);
 	assert_true(waits());
-	audit();
+	examine();
 }
 
 int main(void)

@@ -27,7 +27,7 @@ static void call_stop(void *vcpu)
 	vcpu_stop(vcpu, "a reason");
 }
 
-static const char *audit(void)
+static const char *examine(void)
 {
 	static char detail[200];
 	const char *broken = vmentry_audit(&seam.vmcs, &seam.model.caps, detail, sizeof detail);
@@ -43,7 +43,7 @@ static void test_each_model_enters(void **state)
 	for (uint32_t i = 0; i < SEAM_MODELS; i++)
 		for (uint16_t index = 0; index < 3; index++) {
 			seam_start(&seam_models[i], index);
-			assert_null(audit());
+			assert_null(examine());
 		}
 }
 

@@ -2,6 +2,8 @@
 /* The tables as C: config.c to compile, config_sizes.h to size arrays with. Written to be read. */
 #include "mkconfig.h"
 
+#include "../../core/sha256.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -446,6 +448,21 @@ static void emit_time_sizes(FILE *out, const struct config *c)
 	        slots, scheduled, larger(c->schedule_count, 1), windows);
 }
 
+/* Of the partitions by their numbers: records mean something only to a configuration that has the same. */
+static uint64_t identity(const struct config *c)
+{
+	const char *names = text("%s", c->name);
+	uint8_t digest[32];
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < c->partition_count; i++)
+		names = text("%s/%s", names, c->partitions[i].name);
+	sha256(names, strlen(names), digest);
+	for (unsigned i = 0; i < 8; i++)
+		value = value << 8 | digest[i];
+	return value;
+}
+
 /* Memories that the core writes for partitions to read, and their indices in config.memories. */
 static void emit_core_memory_sizes(FILE *out, const struct plan *plan)
 {
@@ -463,8 +480,10 @@ static void emit_core_memory_sizes(FILE *out, const struct plan *plan)
 	if (plan->trace_entries > 0)
 		fprintf(out, "#define CONFIG_TRACE_MEMORY %u\n", plan->trace_memory);
 	if (plan->audit_entries > 0)
-		fprintf(out, "#define CONFIG_AUDIT_MEMORY %u\n#define CONFIG_AUDIT_RATE %u /* a second */\n",
-		        plan->audit_memory, plan->audit_rate);
+		fprintf(out,
+		        "#define CONFIG_AUDIT_MEMORY %u\n#define CONFIG_AUDIT_RATE %u /* a second */\n"
+		        "#define CONFIG_AUDIT_IDENTITY 0x%016" PRIx64 "ull\n",
+		        plan->audit_memory, plan->audit_rate, identity(&plan->config));
 }
 
 static void emit_device_sizes(FILE *out, const struct config *c)

@@ -28,13 +28,14 @@ const char *const action_names[ACTION_COUNT] = {
 };
 
 /* A right's name in the file, and the calls that it brings. */
-const char *const hypercall_names[] = { "version", "console", "counters", "stop" };
+const char *const hypercall_names[] = { "version", "console", "counters", "stop", "audit" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 	1ull << BH_VERSION,
 	1ull << BH_CONSOLE_WRITE | 1ull << BH_CONSOLE_READ,
 	1ull << BH_COUNTER,
 	1ull << BH_STOP,
+	1ull << BH_AUDIT,
 };
 
 #define MISC_FAST_STRINGS 1u
@@ -360,6 +361,8 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 		p->hypercalls |=
 			hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
 		                                  in->hypercalls[i], hypercall_names, hypercall_name_count)];
+	if ((p->hypercalls >> BH_AUDIT & 1) != 0 && plan->in->audit == NULL)
+		fail(line_of("partitions/%u/hypercalls", partition), "hypercalls: 'audit' needs the key 'audit' of the file");
 	if (parse_truth(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
 	                in->hypercalls_from_user))
 		p->flags |= PARTITION_CPL3_HYPERCALLS;
