@@ -167,6 +167,10 @@ static void place_memories(struct handoff_memory *memory, int fixed)
 	for (uint32_t i = 0; i < config.memory_count; i++) {
 		const struct config_memory *m = &config.memories[i];
 		struct place p = { "memory", m->name, m->size, m->align, PLACE_FLOOR, PLACE_ANYWHERE, EfiLoaderData };
+#if CONFIG_AUDIT_ENTRIES
+		if (i == CONFIG_AUDIT_MEMORY) /* firmware works from the top down: there the next boot would find nothing */
+			p.end = PLACE_128M;
+#endif
 
 		if ((m->hpa != CONFIG_HPA_ANY) == fixed)
 			memory[i] = (struct handoff_memory){ fixed ? memory_place_at(&p, m->hpa) : memory_place(&p),

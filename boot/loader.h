@@ -28,6 +28,7 @@ void console_gone(void);                    /* boot services are no longer to be
  * of the firmware's free write-back memory between `floor` and `end`. What does not fit stops the boot. */
 #define PLACE_FLOOR (1ull << 20)  /* below it only the trampoline */
 #define PLACE_640K (640ull << 10) /* end of low memory */
+#define PLACE_128M (128ull << 20)
 #define PLACE_4G (1ull << 32)
 #define PLACE_ANYWHERE (1ull << 46) /* the configuration's own limit */
 struct place {

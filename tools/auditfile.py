@@ -163,7 +163,8 @@ def describe(r, partitions):
     name, a, b = events().get(r.event, (f"event {r.event}", "a", "b"))
     errors = error_names()
     who = "core" if r.partition == CORE else partitions.get(r.partition, f"partition {r.partition}")
-    values = [f"{what} {value:#x}" if value > 9 else f"{what} {value}" for what, value in ((a, r.a), (b, r.b)) if what != "-"]
+    values = [f"{what} {value:#x}" if what in ("detail", "rip", "exception") else f"{what} {value}"
+              for what, value in ((a, r.a), (b, r.b)) if what != "-"]
     if r.event in (FORBIDDEN, FAIL) and r.a < len(errors):
         values[0] = errors[r.a]
     if r.event == LOST:
