@@ -49,6 +49,12 @@ $(BUILD)/payload/vmlinuz: | $(CACHE)/kernel/vmlinuz
 $(BUILD)/payload/initrd.cpio.gz: tools/initramfs guest/linux/init $(HOST_READY)
 	@mkdir -p $(@D)
 	@tools/initramfs $@ guest/linux/init
+# The same with the program that prints the audit.
+$(BUILD)/payload/auditor: guest/linux/auditor.c guest/kit/auditread.h hypercall/audit.h | $(HOST_READY)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -static -I. $< -o $@
+$(BUILD)/payload/initrd-audit.cpio.gz: tools/initramfs guest/linux/init $(BUILD)/payload/auditor
+	@tools/initramfs --add $(BUILD)/payload/auditor $@ guest/linux/init
 include guest/linux/rt.mk
 
 # ---- configuration -----------------------------------------------------------------------------------------------

@@ -166,8 +166,8 @@ static void add_e820(uint8_t *params, uint64_t start, uint64_t end, uint32_t typ
 	put(entry + 16, type, 4);
 }
 
-static void fill_boot_params(uint8_t *params, const struct kernel *k, uint64_t initrd, uint64_t initrd_size,
-                             uint64_t start, uint64_t end)
+static void fill_boot_params(uint8_t *params, const struct config_partition *p, const struct kernel *k,
+                             uint64_t initrd, uint64_t initrd_size, uint64_t start, uint64_t end)
 {
 	const uint8_t *h = k->file.bytes;
 
@@ -182,6 +182,10 @@ static void fill_boot_params(uint8_t *params, const struct kernel *k, uint64_t i
 	add_e820(params, HOLE_START, ACPI_START, E820_RESERVED);
 	add_e820(params, ACPI_START, MIB(1), E820_ACPI);
 	add_e820(params, start, end, E820_RAM);
+	/* What is mapped beside its own memory is no RAM of the kernel's: programs may map it through /dev/mem. */
+	for (unsigned i = 1; i < p->map_count; i++)
+		if (p->maps[i].gpa >= end)
+			add_e820(params, p->maps[i].gpa, p->maps[i].gpa + p->maps[i].size, E820_RESERVED);
 }
 
 /* Everything below 640 KiB, as one run. */
@@ -235,7 +239,7 @@ void linux_image(const struct plan *plan, unsigned partition, const struct optio
 		initrd = read_file(initrd_line, path, FILE_LIMIT);
 		initrd_at = place_initrd(initrd_line, path, &k, initrd.size, end);
 	}
-	fill_boot_params(params, &k, initrd_at, initrd.size, start, end);
+	fill_boot_params(params, &plan->partitions[partition], &k, initrd_at, initrd.size, start, end);
 	add_low(&x->image, line, params, cmdline);
 	add_acpi(&x->image, plan, partition, options);
 	image_add(&x->image, line, k.load, k.file.bytes + k.code, k.file.size - k.code);
