@@ -289,7 +289,7 @@ run: image
 size:
 	$(MAKE) --no-print-directory CONFIG=config/reference.yaml image
 	tools/size $(BUILD)/reference
-BENCH_IMAGES := bench bench_hostile bench_windows latency bench_sched bench_w bench_ipi cost2 cost32 companion
+BENCH_IMAGES := bench bench_hostile bench_windows latency bench_sched bench_w bench_ipi cost2 cost32 companion bench_ipc bench_ipc_w bench_ipc_hostile
 bench: $(BUILD)/guest/rtload.efi
 	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
 	tools/bench --plot $(BUILD)/latency.svg

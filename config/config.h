@@ -243,7 +243,7 @@ struct config_channel {
 	uint16_t source;       /* partition */
 	uint16_t size;         /* of a message at most, bytes */
 	uint16_t slots, outbox; /* indices into config.memories */
-	uint16_t slot_count;    /* sampling: 2 more than destinations; queuing: 2 more than can wait */
+	uint16_t slot_count;    /* sampling: 2 more than destinations; queuing: 1 more than can wait */
 	uint8_t kind;           /* enum config_channel_kind */
 };
 #define CONFIG_MAX_CHANNELS 64u

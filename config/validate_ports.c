@@ -79,7 +79,7 @@ static enum config_rule check_channel(const struct config *c, unsigned index, st
 	if (x->kind >= CHANNEL_KIND_COUNT || x->size == 0 || x->size > CONFIG_MAX_MESSAGE || readers == 0 ||
 	    readers > (sampling ? CONFIG_MAX_READERS : 1) || (!sampling && x->refresh != 0) ||
 	    (sampling ? x->slot_count != readers + 2 :
-	                x->slot_count < 3 || x->slot_count > CONFIG_MAX_SLOTS_IN_CHANNEL))
+	                x->slot_count < 2 || x->slot_count > CONFIG_MAX_SLOTS_IN_CHANNEL))
 		return config_fault_at(fault, RULE_CHANNEL, CONFIG_NONE, index, CONFIG_NONE);
 	if (x->source >= c->partition_count || !partitions_valid(c, x->destinations) ||
 	    (x->destinations >> x->source & 1) != 0)

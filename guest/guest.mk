@@ -35,6 +35,9 @@ GUEST_SOURCE_tracewrite := trace
 GUEST_DEFINES_tracewrite := -DTRACE_WRITE=1
 GUEST_SOURCE_auditwrite := auditor
 GUEST_DEFINES_auditwrite := -DAUDITOR_WRITE=1
+GUEST_APPS += porthostile1m
+GUEST_SOURCE_porthostile1m := porthostile
+GUEST_DEFINES_porthostile1m := -DHOSTILE_CALLS=1000000u
 GUEST_SOURCE_hostile_late := hostile
 GUEST_DEFINES_hostile_late := -DHOSTILE_KEY=1
 GUEST_SOURCE_hostile_shared := hostile

@@ -17,7 +17,7 @@ hypercall_handler call_port_send, call_port_receive, call_port_status;
 /* Where the memories of channels are. Boot CPU, before any partition runs. */
 void ports_init(void);
 
-/* The partition starts anew: what waits for it in queues is gone, and no slot is held for it. None of its vCPUs runs. */
+/* The partition starts anew: what waits for it in queues is gone. None of its vCPUs runs. */
 void ports_restart(uint16_t partition);
 
 /* doorbell.c: where the configuration has doorbells. */

@@ -19,8 +19,7 @@
 /* A destination and what it writes, in a line of its own. `guarded`: likewise. */
 struct reader {
 	uint32_t claim; /* sampling: the slot it has, or SAMPLING_CLAIMING */
-	uint32_t head;  /* queuing: the slot that it holds, or gets next */
-	uint32_t holds;
+	uint32_t head;  /* queuing: the slot that it gets next */
 	uint32_t guarded, busy;
 } __attribute__((aligned(64)));
 
@@ -169,12 +168,10 @@ static __attribute__((noinline)) int64_t receive(struct channel *ch, struct read
 
 	if (ch->mode & QUEUING) {
 		slot = r->head;
-		if (r->holds) {
-			slot = queue_next(slot, ch->last);
-			__atomic_store_n(&r->head, slot, __ATOMIC_RELEASE);
-		}
-		r->holds = slot != __atomic_load_n(&ch->next, __ATOMIC_ACQUIRE);
-		return r->holds ? (int64_t)slot : BH_EAGAIN;
+		if (slot == __atomic_load_n(&ch->next, __ATOMIC_ACQUIRE))
+			return BH_EAGAIN;
+		__atomic_store_n(&r->head, queue_next(slot, ch->last), __ATOMIC_RELEASE);
+		return slot;
 	}
 	sampling_begin(&r->claim);
 	slot = sampling_give(&r->claim, __atomic_load_n(&ch->latest, __ATOMIC_SEQ_CST));
@@ -213,8 +210,6 @@ int64_t call_port_status(struct vcpu *vcpu)
 {
 	const uint64_t number = vcpu->regs[REG_RDI];
 	const struct channel *ch;
-	uint32_t waiting;
-
 	if (number >= CONFIG_CHANNELS)
 		return BH_EINVAL;
 	ch = &channels[number];
@@ -224,8 +219,7 @@ int64_t call_port_status(struct vcpu *vcpu)
 	case BH_PORT_WAITING:
 		if (!(ch->mode & QUEUING))
 			return ch->latest != 0;
-		waiting = ch->next + (ch->next < ch->reader->head ? ch->last : 0) - ch->reader->head;
-		return waiting - (waiting && ch->reader->holds); /* the one that it holds is not waiting any more */
+		return ch->next + (ch->next < ch->reader->head ? ch->last : 0) - ch->reader->head;
 	case BH_PORT_SENT:
 		return ch->sent;
 	case BH_PORT_REFUSED:
@@ -248,6 +242,5 @@ void ports_restart(uint16_t partition)
 		if (!(ch->mode & QUEUING) || !r)
 			continue;
 		__atomic_store_n(&r->head, __atomic_load_n(&ch->next, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
-		r->holds = 0;
 	}
 }

@@ -8,7 +8,8 @@
  * enters that as its claim unless the writer was faster and entered the newer one: then it has that. The writer fills a slot that is neither the
  * last message nor claimed: with two slots more than readers there always is one.
  *
- * Queuing: a ring of one writer and one reader, one slot of it always empty. The slot that the reader holds is still in the ring.
+ * Queuing: a ring of one writer and one reader, one slot of it always empty. That is the one before the next to be received: the reader may
+ * look at what it has received last until it receives again.
  */
 #ifndef HYPERCALL_PROTOCOL_H
 #define HYPERCALL_PROTOCOL_H

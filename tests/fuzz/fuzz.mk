@@ -11,12 +11,15 @@ FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c con
 FUZZ_dmar := vtd/dmar.c
 FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
+FUZZ_hypercall := $(FUZZ_exit)
 
 FUZZ_TARGETS := acpi audit config consolemux decode dmar exit
+FUZZ_TARGETS += hypercall
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h vtd/*.h config/*.h boot/handoff.h)
-# fuzz_exit writes through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.
+# fuzz_exit and fuzz_hypercall write through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.
 FUZZ_exit_LDFLAGS := -Wl,--wrap=vmread,--wrap=vmwrite
+FUZZ_hypercall_LDFLAGS := $(FUZZ_exit_LDFLAGS)
 FUZZ_audit_LDFLAGS := $(FUZZ_exit_LDFLAGS)
 FUZZ_CFLAGS := -include $(SEAM)/config_sizes.h -include tests/host/seam.h
 FUZZ_SHORT := 2 # seconds a target in the host tests

@@ -31,6 +31,7 @@ HOST_validate_time := config/validate_time.c sched/sched.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
 SEAM_TESTS := apicv audit cpuid event hypercall icr io mmio msr registers selfcheck scheduled scheduled_core startup trace uart vcpu
+SEAM_TESTS += ports
 
 HOST_BUILD := build/host
 HOST_CC := gcc

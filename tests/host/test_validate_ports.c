@@ -112,7 +112,7 @@ static void good(struct table *t)
 	X(crowd, RULE_CHANNEL, 0, NONE, t->channels[0].destinations = 0x1ff << 1; t->channels[0].slot_count = 11) \
 	X(slots_few, RULE_CHANNEL, 0, NONE, t->channels[0].slot_count = 3)                                     \
 	X(slots_more, RULE_CHANNEL, 0, NONE, t->channels[0].slot_count = 5)                                    \
-	X(queue_short, RULE_CHANNEL, 1, NONE, t->channels[1].slot_count = 2)                                   \
+	X(queue_short, RULE_CHANNEL, 1, NONE, t->channels[1].slot_count = 1)                                   \
 	X(queue_long, RULE_CHANNEL, 1, NONE, t->channels[1].slot_count = CONFIG_MAX_SLOTS_IN_CHANNEL + 1)      \
 	X(queue_refresh, RULE_CHANNEL, 1, NONE, t->channels[1].refresh = 1)                                    \
 	X(source_beyond, RULE_CHANNEL_ENDS, 0, NONE, t->channels[0].source = D + 1)                            \

@@ -118,9 +118,9 @@ static void build_channel(struct plan *plan, unsigned index)
 		fail(line_of("channels/%u/refresh", index), "refresh: only a sampling channel has it");
 	if (in->refresh != NULL)
 		x->refresh = parse_time(line_of("channels/%u/refresh", index), "refresh", in->refresh, 1, 3600 * SECOND);
-	x->slot_count = (uint16_t)(2 + (queuing ? parse_number(line_of("channels/%u/depth", index), "depth", in->depth,
-	                                                       1, CONFIG_MAX_SLOTS_IN_CHANNEL - 2) :
-	                                          in->to_count));
+	x->slot_count = (uint16_t)(queuing ? 1 + parse_number(line_of("channels/%u/depth", index), "depth", in->depth,
+	                                                      1, CONFIG_MAX_SLOTS_IN_CHANNEL - 1) :
+	                                     2 + in->to_count);
 	if (strlen(in->name) > CONFIG_NAME_MAX - 4)
 		fail(line, "name: '%s' is longer than %u characters", in->name, CONFIG_NAME_MAX - 4);
 	x->slots = add_memory(plan, line, in->name, (x->slot_count + 1u) * PORT_STRIDE(x->size), CONFIG_CHANNEL,
