@@ -95,6 +95,9 @@ endif
 ifeq ($(filter-out 0,$(CONFIG_AUDIT_ENTRIES)),)
 CORE_C := $(filter-out core/audit.c core/survivor.c,$(CORE_C))
 endif
+ifneq ($(CONFIG_COUNTERS),1)
+CORE_C := $(filter-out vmx/counters.c,$(CORE_C))
+endif
 ifneq ($(CONFIG_PANIC_RESET),1)
 CORE_C := $(filter-out core/reset.c,$(CORE_C))
 endif
@@ -273,7 +276,7 @@ test:
 test-long:
 	tools/setup
 	tools/doctor
-	for c in config/demo.yaml tests/system/linux_four.yaml $(wildcard tests/long/smp*.yaml); do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml $(wildcard tests/long/smp*.yaml); do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
 	rm -rf $(BUILD)/long
 	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 

@@ -21,7 +21,7 @@ GUEST_KIT_OBJECTS := $(patsubst guest/kit/%,$(GUEST_OUT)/kit/%.o,$(addprefix gue
 # An application is guest/apps/NAME.c and, if it has more, guest/apps/NAME/. A variant is the same with other -D options:
 # GUEST_DEFINES_<variant>, GUEST_SOURCE_<variant>. Variants keep objects of their own.
 GUEST_FATAL_KINDS := $(patsubst fatal_%,%,$(shell sed -n 's/^void \(fatal_[a-z0-9]*\)(const struct kit_info \*info);.*/\1/p' guest/apps/fatal/fatal.h))
-GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin rtload hostile_late hostile_shared tracebench tracewrite auditwrite \
+GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin rtload hostile_late hostile_shared tracebench tracewrite auditwrite counterswrite \
 	$(addprefix hostile_,$(GUEST_FATAL_KINDS))
 GUEST_SOURCE_rtbench := rt
 GUEST_DEFINES_rtbench := -DRT_BENCH=1
@@ -33,6 +33,8 @@ GUEST_SOURCE_tracebench := trace
 GUEST_DEFINES_tracebench := -DTRACE_WINDOWS=100000u -DTRACE_RECORDS=64u
 GUEST_SOURCE_tracewrite := trace
 GUEST_DEFINES_tracewrite := -DTRACE_WRITE=1
+GUEST_SOURCE_counterswrite := counters
+GUEST_DEFINES_counterswrite := -DCOUNTERS_WRITE=1
 GUEST_SOURCE_auditwrite := auditor
 GUEST_DEFINES_auditwrite := -DAUDITOR_WRITE=1
 GUEST_APPS += porthostile1m

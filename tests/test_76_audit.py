@@ -134,6 +134,34 @@ def test_warm_reset(machine):
     assert [(r.boot, r.cpu) for r in of(later, PANIC)] == [(1, 1)]
 
 
+# ---- counters pages ------------------------------------------------------------------------------------------------
+
+@pytest.mark.time_limit(90)
+def test_counters_pages(machine):
+    """All vCPUs' counters, read without an exit: its own agree with the hypercall, the others' go on; writing there ends the writer."""
+    m = image.boot(machine, "counters", cpus=2)
+    m.wait_for(r"^\[reader\] COUNTERS done", timeout=60, on="e9")
+    m.wait_for(r"^\[core\] intruder: vCPU 0 stopped", timeout=60, on="e9")
+    text = m.e9
+    forbidden, start, worst = ([int(n) for n in pair.split("/")] for pair in
+                               re.search(r"own page=4 forbidden=(\d+/\d+) start=(\d+/\d+) worst=(\d+/\d+)", text).groups())
+    assert forbidden == [1, 1] and start[0] == start[1] and 0 < worst[0] <= worst[1]
+    pages = {}
+    for line in re.findall(r"COUNTERS page=(.*)", text):
+        words = [int(n) for n in re.findall(r"-?\d+", line)]
+        pages.setdefault(words[0], []).append(dict(zip(("page", "cpu", "partition", "vcpu", "exits", "worst", "forbidden", "used", "idle"), words)))
+    assert {n: (p[-1]["cpu"], p[-1]["partition"]) for n, p in pages.items()} == {0: (0, 0), 1: (0, 1), 2: (0, 2), 4: (1, 3)}
+    for found in pages.values():
+        for key in ("exits", "worst", "forbidden", "used", "idle"):
+            assert all(a[key] <= b[key] for a, b in zip(found, found[1:]))
+    assert pages[0][-1]["exits"] > 0 and pages[0][-1]["used"] > 0 and pages[0][-1]["idle"] > 0
+    assert pages[2][-1]["forbidden"] == 1
+    more = [[int(n) for n in words] for words in re.findall(r"COUNTERS more=(\d+) windows=(\d+) late=(\d+)", text)]
+    assert max(w for n, w, _ in more if n == 0) > 10 and max(late for n, _, late in more if n == 0) > 0
+    assert re.search(r"^\[core\] intruder: forbidden memory: write to guest-physical d0000000 ", text, re.MULTILINE)
+    assert "COUNTERS written" not in text
+
+
 # ---- the tool alone: no machine ------------------------------------------------------------------------------------
 
 ENTRIES = 64

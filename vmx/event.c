@@ -5,6 +5,7 @@
 #include "core/cpu.h"
 #include "core/panic.h"
 #include "core/x86.h"
+#include "counters.h"
 #include "exit.h"
 #include "vmx.h"
 
@@ -51,6 +52,7 @@ static __attribute__((noinline)) void report(struct vcpu *vcpu, enum error_class
 /* Counts an error, and tells of the first few of a class and of the last. One that ends the partition is recorded whatever came before. */
 static inline void record(struct vcpu *vcpu, enum error_class class, const char *what, uint64_t detail)
 {
+	counters_forbidden(vcpu);
 	audit(AUDIT_SECURITY, vcpu->partition->action[class] >= ACTION_STOP ? AUDIT_FAIL : AUDIT_FORBIDDEN,
 	      vcpu->partition_index, class, detail);
 	if (__builtin_expect(

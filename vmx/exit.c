@@ -3,6 +3,7 @@
 #include "exit.h"
 
 #include "capability.h"
+#include "counters.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -260,5 +261,6 @@ void vmx_exit(struct vcpu *vcpu)
 	} else {
 		exit_not_counted(vcpu, reason);
 	}
+	counters_note(vcpu, BH_COUNTER_WORST, vcpu->worst);
 	trace_dedicated_entry(vcpu, reason);
 }

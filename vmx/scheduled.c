@@ -2,6 +2,7 @@
 #include "scheduled.h"
 
 #include "companion.h"
+#include "counters.h"
 #include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
@@ -176,6 +177,7 @@ static int decide(uint64_t now)
 	d = sched_decide(&mine->sched, now);
 	trace_decision(&mine->sched);
 	audit_decision(&mine->sched);
+	counters_decision();
 	mine->until = d.until;
 	if (d.entity == SCHED_IDLE) {
 		make_idle();
@@ -340,6 +342,7 @@ _Noreturn static void enter(void)
 		if (vcpu != &mine->idle)
 			audit(AUDIT_SAFETY, AUDIT_START, vcpu->partition_index, vcpu->index, 0);
 		vcpu->entered = rdtsc();
+		counters_note(vcpu, BH_COUNTER_START_TSC, vcpu->entered);
 		vmx_launch(vcpu);
 	}
 	vmx_resume(vcpu);

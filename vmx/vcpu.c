@@ -12,6 +12,7 @@
 #include "core/lib.h"
 #include "core/panic.h"
 #include "core/x86.h"
+#include "counters.h"
 #include "cr.h"
 #include "exit.h"
 #include "vmx.h"
@@ -178,6 +179,7 @@ void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
 	vcpu->partition = &config.partitions[partition];
 	vcpu->partition_index = partition;
 	vcpu->index = index;
+	counters_init(vcpu);
 	if (index == 0)
 		uart_init(partition);
 	vcpu_init_cpuid(vcpu);
@@ -196,6 +198,7 @@ void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept)
 
 	memset(vcpu, 0, sizeof *vcpu);
 	vcpu->partition = &nobody;
+	counters_init(vcpu);
 	memset(vcpu->msr_bitmap, 0xff, sizeof vcpu->msr_bitmap);
 	memset(vcpu->io_bitmap, 0xff, sizeof vcpu->io_bitmap);
 	load_vmcs(vcpu);
@@ -214,6 +217,7 @@ void vcpu_run(struct vcpu *vcpu)
 	vcpu->state = VCPU_RUNNING;
 	this_cpu->running = vcpu;
 	vcpu->entered = rdtsc();
+	counters_note(vcpu, BH_COUNTER_START_TSC, vcpu->entered);
 	vmx_launch(vcpu);
 }
 

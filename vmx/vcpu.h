@@ -23,7 +23,11 @@ struct vcpu {
 	uint32_t start;           /* low half of the TSC at the last exit */
 	uint32_t worst;           /* longest stay in root mode, TSC ticks */
 	const struct config_partition *partition;
+#if CONFIG_COUNTERS
+	uint64_t *count; /* exits by basic reason, in the vCPU's page (vmx/counters.h) */
+#else
 	uint64_t count[EXIT_REASONS_COUNTED]; /* exits by basic reason */
+#endif
 	uint64_t entered;                     /* TSC at the first entry */
 	uint64_t forbidden[ERROR_CLASS_COUNT];
 	uint64_t cr4_allowed; /* CR4 bits that the visible features bring */

@@ -268,6 +268,7 @@ static const cyaml_schema_field_t file_fields[] = {
 	MAPPING_OPTIONAL(struct in_file, self_check, self_check_fields),
 	MAPPING_OPTIONAL(struct in_file, audit, audit_fields),
 	TEXT_OPTIONAL("panic", struct in_file, panic),
+	TEXT_OPTIONAL("counters", struct in_file, counters),
 	MAPPING_OPTIONAL(struct in_file, trust, trust_fields),
 	TEXT_OPTIONAL("itlb_multihit", struct in_file, itlb_multihit),
 	CYAML_FIELD_SEQUENCE("schedules", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct in_file, schedules,

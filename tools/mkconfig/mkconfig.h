@@ -172,7 +172,7 @@ struct in_self_check {
 	const char *at_start, *on_difference, *every, *interrupt_dedicated;
 };
 struct in_file {
-	const char *name, *itlb_multihit, *guard, *panic, *iommu;
+	const char *name, *itlb_multihit, *guard, *panic, *counters, *iommu;
 	const char **flush;
 	struct in_board *board;
 	struct in_console *console;
@@ -271,6 +271,8 @@ struct plan {
 	unsigned audit_entries, audit_memory,
 		audit_rate; /* likewise; records a second that a partition may cause on a CPU */
 	bool panic_reset;
+	bool counters;
+	uint32_t counters_at;
 	uint32_t core_used; /* of CORE_MEMORY_SIZE */
 };
 

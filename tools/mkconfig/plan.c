@@ -126,6 +126,25 @@ static void build_self_check(struct plan *plan)
 		fail(line, "interrupt_dedicated: without 'every' nobody is there to do it");
 }
 
+/* A page for each vCPU of a CPU, and one for those that are nobody's. CPUs are read in full later: here it counts how often each is named. */
+static void build_counters(struct plan *plan)
+{
+	unsigned *named = allocate(plan->config.cpu_count * sizeof *named), most = 1;
+
+	plan->counters = parse_truth(line_of("counters"), "counters", plan->in->counters);
+	if (!plan->counters)
+		return;
+	for (unsigned i = 0; i < plan->in->partitions_count; i++)
+		for (unsigned j = 0; j < plan->in->partitions[i].cpus_count; j++) {
+			uint64_t cpu = parse_number(line_of("partitions/%u/cpus/%u", i, j), "cpus",
+			                            plan->in->partitions[i].cpus[j], 0, plan->config.cpu_count - 1u);
+			if (++named[cpu] > most)
+				most = named[cpu];
+		}
+	plan->counters_at = plan->core_used;
+	add_core_memory(plan, "counters", (most + 1) * PAGE_SIZE);
+}
+
 static void build_memories(struct plan *plan)
 {
 	const struct in_file *in = plan->in;
@@ -147,6 +166,7 @@ static void build_memories(struct plan *plan)
 	}
 	build_trace(plan);
 	build_audit(plan);
+	build_counters(plan);
 	for (unsigned i = 0; i < plan->config.memory_count; i++)
 		total += plan->memories[i].size;
 	if (total > limit)
