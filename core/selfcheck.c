@@ -10,6 +10,7 @@
 #include "vmx/capability.h"
 #include "vmx/exit.h"
 #include "vmx/vmx.h"
+#include "vtd/vtd.h"
 #include "x86.h"
 
 #define MSR_SMRR_PHYSMASK 0x1f3u
@@ -253,6 +254,9 @@ void selfcheck_table(void)
 	line("branch predictors: no CPU shared, or IBPB", hole_is_closed(0, FLUSH_BRANCH_PREDICTORS, 26));
 	line("iTLB multihit: not affected, or small executable pages",
 	     config.itlb_multihit != ITLB_ACCEPT || !vmx_itlb_multihit());
+	if (CONFIG_IOMMU)
+		line("remapping units: DMA and interrupts of devices, by the core's tables",
+		     vtd_active() && vtd_intact());
 	print_memory_encryption();
 	for (uint32_t i = 0; i < CONFIG_CPUS; i++)
 		if (config.self_check_kick_us && cpu_is_scheduled(i) && i < kicker)

@@ -43,6 +43,7 @@ enum audit_class { AUDIT_SECURITY = 1, AUDIT_SAFETY, AUDIT_USER };
 	E(9, PANIC, "panic", "exception", "rip")                                                                       \
 	E(10, LOST, "lost", "kept out by the limit, 0: begins", "error classes of them, bits")                         \
 	E(11, END, "end by its own call", "code", "-")                                                                 \
+	E(12, DEVICE, "device", "source ID << 8 | reason", "address or interrupt")                                     \
 	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                                         \
 	E(33, REFUSED, "refused call", "number", "rip")                                                                \
 	E(34, NOTE, "note", "-", "-")

@@ -12,14 +12,16 @@ import qemu
 EDU = "edu,dma_mask=0xffffffffffffffff"
 UNIT = "intel-iommu,intremap=on,caching-mode=on,aw-bits="
 DEVICES = [f"{EDU},addr=4.0", f"{EDU},addr=5.0", "pcie-root-port,id=rp,chassis=1,addr=6.0", f"{EDU},bus=rp,addr=0.0",
-           f"{EDU},addr=7.0", "pcie-root-port,id=rp2,chassis=2,addr=8.0", f"{EDU},bus=rp2,addr=0.0"]
+           "nvme,addr=9.0,serial=1,drive=nvm", "e1000e,addr=a.0,romfile="]
+NOBODYS = [f"{EDU},addr=7.0", "pcie-root-port,id=rp2,chassis=2,addr=8.0", f"{EDU},bus=rp2,addr=0.0"]
+DRIVE = ["-drive", "if=none,id=nvm,driver=null-co,size=1M"]
 # The DMA engines take 100 ms for each transfer: time that goes by instructions, and at once where nobody has any, makes that short.
 QUICK = ["-icount", "shift=7,sleep=off"]
 
 
 def boot(machine, width=48, unit=UNIT, devices=(), extra=(), name="devices"):
     units = [f"{unit}{width}"] if unit else []
-    return image.boot(machine, name, emulator=qemu.Machine, cpus=3, devices=[*units, *devices], extra=[*QUICK, *extra])
+    return image.boot(machine, name, emulator=qemu.Machine, cpus=3, devices=[*units, *devices], extra=[*QUICK, *(DRIVE if devices else []), *extra])
 
 
 def stop(m, timeout=90):
@@ -31,7 +33,7 @@ def stop(m, timeout=90):
 @pytest.mark.time_limit(200)
 def test_isolation(machine):
     """Every combination of device, frame and direction; stale entries; interrupts. Then VMX is missing, and that is a refusal."""
-    log = stop(boot(machine, devices=DEVICES), timeout=150)
+    log = stop(boot(machine, devices=DEVICES + NOBODYS), timeout=150)
     assert "WRONG" not in log
     total = re.search(r"exerciser: (\d+) combinations, (\d+) fault records, 0 wrong", log)
     assert total and int(total[1]) >= 500 and int(total[2]) >= 500, log
@@ -42,6 +44,12 @@ def test_isolation(machine):
     assert arrived == ["MSI with its own index", "MSI with its own index and a subhandle", "MSI of that other device",
                        "I/O APIC through its entry"]
     assert len(re.findall(r"exerciser: .*: blocked, ", log)) == 7
+    assert "exerciser: a fault wakes a CPU that sleeps without interrupts" in log
+    core = int(re.search(r"core at (\w+), \d+ KiB", log)[1], 16)
+    told = re.findall(r"device 0:5\.0: blocked (\w+) at (\w+): (.*?)\r?$", log, re.MULTILINE)
+    assert told == [("write", f"{core + n * 4096:x}", "no right to write there") for n in range(32)] + \
+        [("read", f"{core:x}", "no right to read there")]
+    assert log.count("more faults of devices are not told") == 1
     assert "core: STOP: this machine cannot carry Bulkhead" in log
     print(total[0])
 
@@ -49,7 +57,7 @@ def test_isolation(machine):
 @pytest.mark.time_limit(150)
 def test_three_levels(machine):
     """A unit that knows 39 bits only: the tables lose their first level."""
-    log = stop(boot(machine, width=39, devices=DEVICES[:4]), timeout=120)
+    log = stop(boot(machine, width=39, devices=DEVICES), timeout=120)
     assert "1 remapping units on, 3 levels" in log
     assert re.search(r"exerciser: \d+ combinations, \d+ fault records, 0 wrong", log) and "WRONG" not in log
 

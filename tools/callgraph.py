@@ -14,7 +14,12 @@ INDIRECT = {
     "vmx_exit": ["exit_*"],             # handlers[]
     "exit_vmcall": ["call_*"],          # calls[]
     "print_arguments": ["put_core", "console_raw"],
-    "walk_ept": ["read_table"],
+    "walk_tables": ["read_table"],
+    "bridge": ["pci_read"],             # vtd/dmar.c, by pci_resolve() and dmar_resolve()
+    "pci_resolve": ["pci_read"],
+    "dmar_resolve": ["pci_read"],
+    "pci_find": ["map_table"],
+    "vtd_find": ["map_table"],
     "acpi_open": ["map_table"],
     "acpi_find": ["map_table"],
     "acpi_cpus": ["map_table"],

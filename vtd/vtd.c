@@ -2,6 +2,7 @@
 /* See vtd.h. The machine's remapping units and the tables that all of them share. */
 #include "vtd/vtd.h"
 
+#include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
@@ -11,6 +12,7 @@
 #include "core/x86.h"
 #include "ept/pagetable.h"
 #include "ept/walk.h"
+#include "hypercall/audit.h"
 #include "vtd/dmar.h"
 #include "vtd/pci.h"
 #include "vtd/unit.h"
@@ -37,6 +39,7 @@ static struct {
 	uint64_t second_level[CONFIG_DMA_PAGES][PT_ENTRIES];
 } tables __attribute__((section(".ept"), aligned(4096)));
 static uint64_t second_level_root[CONFIG_PARTITIONS]; /* physical; 0: the partition has no device */
+static uint16_t device_source[ROOMS];                 /* of config.devices */
 
 void vtd_find(struct acpi *acpi)
 {
@@ -168,6 +171,7 @@ static const char *give(const struct config_device *d, uint32_t *contexts)
 
 	if (entry[0])
 		return "it is there twice, by two paths";
+	device_source[d - config.devices] = source;
 	vtd_context_entry(entry, second_level_root[d->partition], ability.levels, d->partition + 1u);
 	print("device %x:%x.%x: for %s\n", (uint32_t)source >> 8, (uint32_t)source >> 3 & 31, (uint32_t)source & 7,
 	      config.partitions[d->partition].name);
@@ -287,9 +291,9 @@ uint16_t vtd_ioapic_source(uint8_t id)
 {
 	const uint32_t scope = dmar_ioapic(&dmar, id);
 
-	if (scope == DMAR_NONE)
-		refuse("no remapping unit is in charge of I/O APIC %u: a fault of the firmware", id);
-	return dmar.scope[scope].source;
+	if (scope < DMAR_MAX_SCOPES)
+		return dmar.scope[scope].source;
+	refuse("no remapping unit is in charge of I/O APIC %u: a fault of the firmware", id);
 }
 
 int vtd_take_fault(struct vtd_fault *fault)
@@ -302,8 +306,25 @@ int vtd_take_fault(struct vtd_fault *fault)
 	return found;
 }
 
+/* Whose device it is: a partition's index, or AUDIT_CORE. */
+static inline uint16_t owner(uint16_t source)
+{
+	for (uint32_t i = 0; i < config.device_count; i++)
+		if (device_source[i] == source)
+			return config.devices[i].partition;
+	return AUDIT_CORE;
+}
+
+void vtd_record(void)
+{
+	if (!active)
+		audit(AUDIT_SECURITY, AUDIT_DEVICE, AUDIT_CORE, 0, 0);
+}
+
 static void tell(const struct vtd_fault *f)
 {
+	audit(AUDIT_SECURITY, AUDIT_DEVICE, owner(f->source), (uint32_t)f->source << 8 | f->reason,
+	      f->reason >= VTD_FAULT_INTERRUPT ? f->index : f->address);
 	if (f->reason >= VTD_FAULT_INTERRUPT)
 		print("device %x:%x.%x: blocked interrupt %u: %s\n", (uint32_t)f->source >> 8,
 		      (uint32_t)f->source >> 3 & 31, (uint32_t)f->source & 7, f->index, vtd_fault_text(f->reason));

@@ -42,6 +42,9 @@ uint16_t vtd_ioapic_source(uint8_t id);
 /* Make all units forget what they know of the tables. Boot CPU, no partition runs. */
 void vtd_invalidate(void);
 
+/* Where devices are not confined: into the audit of the CPU that calls. */
+void vtd_record(void);
+
 /* Take one fault record out of the units; 0 if there is none. Only the CPU that faults are told to. */
 int vtd_take_fault(struct vtd_fault *fault);
 

@@ -65,6 +65,12 @@ static uint32_t unit(unsigned flags, unsigned segment, uint64_t registers)
 	return end(at);
 }
 
+static uint32_t begin_unit(void)
+{
+	begin();
+	return unit(0, 0, 0xfed90000);
+}
+
 static uint32_t region(unsigned segment, uint64_t base, uint64_t limit)
 {
 	const uint32_t at = length;
@@ -121,8 +127,7 @@ static void good(void)
 {
 	uint32_t at;
 
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0);
 	end(at);
 	put(0x77, 2); /* unknown */
@@ -194,8 +199,7 @@ static void test_without_a_unit_for_all(void **state)
 	uint32_t at;
 
 	(void)state;
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0);
 	end(at);
 	assert_null(parse());
@@ -240,12 +244,10 @@ static void test_lengths(void **state)
 	length = 47;
 	expect("it is too short", 0);
 	for (uint32_t bytes = 0; bytes < 16; bytes++) { /* a unit cut short, by the table's end or by its own word */
-		begin();
-		at = unit(0, 0, 0xfed90000);
+		at = begin_unit();
 		table[at + 2] = (uint8_t)bytes;
 		expect(wrong, at);
-		begin();
-		at = unit(0, 0, 0xfed90000);
+		at = begin_unit();
 		length = at + bytes;
 		if (bytes)
 			expect(wrong, at);
@@ -258,16 +260,14 @@ static void test_lengths(void **state)
 		expect(wrong, at);
 	}
 	for (uint32_t bytes = 0; bytes < 4; bytes++) { /* an unknown one */
-		begin();
-		at = unit(0, 0, 0xfed90000);
+		at = begin_unit();
 		at = length;
 		put(0x1234, 2);
 		put(bytes, 2);
 		put(0, 8);
 		expect(wrong, at);
 	}
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	table[at + 3] = 0xff;
 	expect(wrong, at);
 }
@@ -295,8 +295,7 @@ static void test_scopes(void **state)
 
 	(void)state;
 	for (unsigned bytes = 0; bytes < 20; bytes++) { /* what the scope says of its own length; it has 8 */
-		begin();
-		at = unit(0, 0, 0xfed90000);
+		at = begin_unit();
 		first = length;
 		SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0);
 		end(at);
@@ -306,28 +305,23 @@ static void test_scopes(void **state)
 		else
 			expect(cut, at);
 	}
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	put(1, 5); /* less than a scope's head */
 	end(at);
 	expect(cut, at);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	scope(DMAR_ENDPOINT, 0, 0, CONFIG_PATH_MAX, (const uint8_t[2 * CONFIG_PATH_MAX]){ 0 });
 	end(at);
 	assert_null(parse());
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	scope(DMAR_ENDPOINT, 0, 0, CONFIG_PATH_MAX + 1, (const uint8_t[2 * CONFIG_PATH_MAX + 2]){ 0 });
 	end(at);
 	expect("a device scope's path is too long", at);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0, 32, 0);
 	end(at);
 	expect("a device scope's path has an impossible step", at);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0, 31, 8);
 	end(at);
 	expect("a device scope's path has an impossible step", at);
@@ -381,8 +375,7 @@ static void test_limits(void **state)
 	for (uint32_t i = 0; i <= DMAR_MAX_REGIONS; i++)
 		at = region(0, 0x1000, 0x1fff);
 	expect("too many reserved regions", at);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	for (uint32_t i = 0; i <= DMAR_MAX_SCOPES; i++)
 		SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0);
 	end(at);
@@ -395,8 +388,7 @@ static void test_devices_in_two_units(void **state)
 	uint32_t at;
 
 	(void)state;
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0);
 	SCOPE(DMAR_ENDPOINT, 0, 0, 2, 0); /* twice in one is harmless */
 	end(at);
@@ -410,8 +402,7 @@ static void test_devices_in_two_units(void **state)
 	end(at);
 	assert_null(parse());
 	assert_string_equal(resolve(), wrong);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_BRIDGE, 0, 0, 0x1c, 0);
 	end(at);
 	at = unit(0, 0, 0xfed91000);
@@ -419,8 +410,7 @@ static void test_devices_in_two_units(void **state)
 	end(at);
 	assert_null(parse());
 	assert_string_equal(resolve(), wrong);
-	begin();
-	at = unit(0, 0, 0xfed90000);
+	at = begin_unit();
 	SCOPE(DMAR_ENDPOINT, 0, 0x30, 0x1c, 0, 0, 0); /* not there, twice */
 	end(at);
 	at = unit(0, 0, 0xfed91000);

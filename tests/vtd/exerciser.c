@@ -5,22 +5,13 @@
  * works out what each access must come to, and compares: memory, and the fault record. It runs on the boot CPU, once the core has switched
  * isolation on and before it asks for VMX, which these machines lack. In test images only (vtd.mk).
  */
-#include "core/console.h"
-#include "core/core.h"
-#include "core/cpu.h"
-#include "core/window.h"
-#include "core/x86.h"
-#include "vtd/format.h"
-#include "vtd/pci.h"
-#include "vtd/vtd.h"
+#include "tests/vtd/exerciser.h"
 
 void __real_cpus_start(void);
 void __wrap_cpus_start(void);
 
 /* edu (QEMU, docs/specs/edu.rst) */
 #define EDU_ID 0x11e81234u
-#define EDU_RAISE 0x60u
-#define EDU_ACKNOWLEDGE 0x64u
 #define EDU_SOURCE 0x80u
 #define EDU_DESTINATION 0x88u
 #define EDU_COUNT 0x90u
@@ -32,14 +23,6 @@ void __wrap_cpus_start(void);
 
 #define UNIT 0xfed90000ull /* where QEMU has it */
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
-#define NOBODY UINT16_MAX
-#define UNKNOWN UINT16_MAX /* source of interrupts that are plain writes, in QEMU */
-
-struct edu {
-	uint16_t source, partition;
-	uint64_t registers;
-	uint64_t scratch; /* an address at which it may write */
-};
 
 /* Behind root ports: 6.0, whose device a partition has, and 8.0, whose bus is nobody's. */
 static const struct config_path paths[] = {
@@ -51,7 +34,7 @@ static struct edu edus[EDUS];
 static uint32_t edu_count;
 static uint32_t combinations, wrong, faults;
 
-static void check(int good, const char *what, const struct edu *e, uint64_t address, uint64_t more)
+void check(int good, const char *what, const struct edu *e, uint64_t address, uint64_t more)
 {
 	if (good)
 		return;
@@ -64,12 +47,12 @@ static void check(int good, const char *what, const struct edu *e, uint64_t addr
 
 /* ---- memory and registers ------------------------------------------------------------------------------------------ */
 
-static uint64_t peek(uint64_t hpa)
+uint64_t peek(uint64_t hpa)
 {
 	return *(volatile uint64_t *)window(0, hpa);
 }
 
-static void poke(uint64_t hpa, uint64_t value)
+void poke(uint64_t hpa, uint64_t value)
 {
 	*(volatile uint64_t *)window(0, hpa) = value;
 }
@@ -79,7 +62,7 @@ static uint64_t unit(uint32_t offset)
 	return *(volatile uint64_t *)window_device(0, UNIT + offset);
 }
 
-static volatile uint32_t *edu_register(const struct edu *e, uint32_t offset)
+volatile uint32_t *edu_register(const struct edu *e, uint32_t offset)
 {
 	return (volatile uint32_t *)window_device(0, e->registers + offset);
 }
@@ -89,15 +72,20 @@ static void edu_write64(const struct edu *e, uint32_t offset, uint64_t value)
 	*(volatile uint64_t *)window_device(0, e->registers + offset) = value;
 }
 
-/* One DMA of eight bytes, to its end. The device takes 100 ms for it. */
-static void dma(const struct edu *e, uint64_t address, int to_memory)
+/* One DMA of eight bytes. The device takes 100 ms for it. */
+void start_dma(const struct edu *e, uint64_t address, int to_memory)
 {
-	const uint64_t end = rdtsc() + EDU_WAIT_MS * tsc_khz;
-
 	edu_write64(e, to_memory ? EDU_SOURCE : EDU_DESTINATION, EDU_BUFFER);
 	edu_write64(e, to_memory ? EDU_DESTINATION : EDU_SOURCE, address);
 	edu_write64(e, EDU_COUNT, 8);
 	edu_register(e, EDU_COMMAND)[0] = EDU_RUN | (to_memory ? EDU_TO_MEMORY : 0);
+}
+
+void dma(const struct edu *e, uint64_t address, int to_memory)
+{
+	const uint64_t end = rdtsc() + EDU_WAIT_MS * tsc_khz;
+
+	start_dma(e, address, to_memory);
 	while (edu_register(e, EDU_COMMAND)[0] & EDU_RUN) {
 		for (volatile uint32_t i = 0; i < 20000; i++)
 			;
@@ -110,12 +98,7 @@ static void dma(const struct edu *e, uint64_t address, int to_memory)
 
 /* ---- what must come of an access ----------------------------------------------------------------------------------- */
 
-struct expectation {
-	uint64_t hpa;   /* if it succeeds */
-	uint8_t reason; /* else */
-};
-
-static struct expectation expect(const struct edu *e, uint64_t address, int write)
+struct expectation expect(const struct edu *e, uint64_t address, int write)
 {
 	struct expectation x = { 0, write ? 5 : 6 };
 
@@ -152,7 +135,7 @@ static int is_ram(uint64_t hpa)
 }
 
 /* Exactly one record, of this access; or none. */
-static void check_fault(const struct edu *e, uint64_t address, int write, uint8_t reason)
+void check_fault(const struct edu *e, uint64_t address, int write, uint8_t reason)
 {
 	struct vtd_fault f;
 	const int found = vtd_take_fault(&f);
@@ -181,8 +164,7 @@ static uint64_t buffer(const struct edu *e)
 	return peek(expect(e, e->scratch, 1).hpa);
 }
 
-/* Give the buffer a value. */
-static void fill(const struct edu *e, uint64_t value)
+void fill(const struct edu *e, uint64_t value)
 {
 	poke(expect(e, e->scratch, 1).hpa, value);
 	dma(e, e->scratch, 0);
@@ -246,34 +228,34 @@ static void try(const struct edu *e, uint64_t address)
 	combinations += 2;
 }
 
-static void try_around(const struct edu *e, uint64_t start, uint64_t size)
+static void around(void (*what)(const struct edu *, uint64_t), const struct edu *e, uint64_t start, uint64_t size)
 {
-	try(e, start);
-	try(e, start + size / 2);
-	try(e, start + size - PAGE_SIZE);
-	try(e, start + size);
+	what(e, start);
+	what(e, start + size / 2);
+	what(e, start + size - PAGE_SIZE);
+	what(e, start + size);
 	if (start)
-		try(e, start - PAGE_SIZE);
+		what(e, start - PAGE_SIZE);
 }
 
-static void try_everything(const struct edu *e)
+void for_addresses(void (*what)(const struct edu *, uint64_t), const struct edu *e)
 {
 	static const uint64_t others[] = { UNIT,       0xfec00000, 0xb0000000, 0xe0000000, 0xfed00000,
 		                           1ull << 32, 1ull << 38, 1ull << 47, 1ull << 48, 1ull << 52 };
 
 	for (uint32_t i = 0; i < CONFIG_PARTITIONS; i++)
 		for (uint32_t j = 0; j < config.partitions[i].map_count; j++)
-			try_around(e, config.partitions[i].maps[j].gpa, config.partitions[i].maps[j].size);
+			around(what, e, config.partitions[i].maps[j].gpa, config.partitions[i].maps[j].size);
 	for (uint32_t i = 0; i < CONFIG_MEMORIES; i++)
-		try_around(e, handoff.memory[i].hpa, handoff.memory[i].size);
+		around(what, e, handoff.memory[i].hpa, handoff.memory[i].size);
 	for (uint64_t at = 0; at < handoff.core_size; at += handoff.core_size / 8 & ~(PAGE_SIZE - 1))
-		try(e, handoff.core_hpa + at);
-	try(e, unit(VTD_RTADDR) & ENTRY_ADDRESS);
-	try(e, unit(VTD_IRTA) & ENTRY_ADDRESS);
-	try(e, unit(VTD_IQA) & ENTRY_ADDRESS);
-	try(e, handoff.cpu_cr3[0]);
+		what(e, handoff.core_hpa + at);
+	what(e, unit(VTD_RTADDR) & ENTRY_ADDRESS);
+	what(e, unit(VTD_IRTA) & ENTRY_ADDRESS);
+	what(e, unit(VTD_IQA) & ENTRY_ADDRESS);
+	what(e, handoff.cpu_cr3[0]);
 	for (uint32_t i = 0; i < sizeof others / sizeof *others; i++)
-		try(e, others[i]);
+		what(e, others[i]);
 }
 
 /* ---- stale entries --------------------------------------------------------------------------------------------------- */
@@ -351,167 +333,30 @@ static void try_bus_mastering(void)
 	print("exerciser: bus mastering off: %u functions left on\n", on);
 }
 
-/* ---- interrupts ------------------------------------------------------------------------------------------------------ */
-
-#define MSI_CAPABILITY 5u
-#define REMAPPED(index) (0xfee00010u | ((index)&0x7fffu) << 5 | ((index) >> 15 & 1u) << 2)
-#define SUBHANDLE 8u
-
-/* The local APIC has accepted it and keeps it, since interrupts are off. */
-static int pending(uint32_t vector)
-{
-	if (cpuid(1, 0).r[2] & CPUID_1_ECX_X2APIC)
-		return rdmsr(0x820 + vector / 32) >> vector % 32 & 1;
-	return *(volatile uint32_t *)window_device(0, 0xfee00200u + vector / 32 * 16) >> vector % 32 & 1;
-}
-
-static void set_apic(uint32_t svr)
-{
-	if (cpuid(1, 0).r[2] & CPUID_1_ECX_X2APIC)
-		wrmsr(MSR_X2APIC_SVR, svr);
-	else
-		*(volatile uint32_t *)window_device(0, 0xfee000f0u) = svr;
-}
-
-static void config_write32(uint16_t source, uint32_t offset, uint32_t value)
-{
-	outl(0xcf8, 1u << 31 | (uint32_t)source << 8 | offset);
-	outl(0xcfc, value);
-}
-
-static void set_msi(const struct edu *e, uint32_t address, uint32_t data)
-{
-	uint32_t at = pci_read(0, 0, e->source, 0x34) & 0xfc;
-
-	for (uint32_t i = 0; i < 48 && at && (pci_read(0, 0, e->source, at) & 0xff) != MSI_CAPABILITY; i++)
-		at = pci_read(0, 0, e->source, at) >> 8 & 0xfc;
-	config_write32(e->source, at + 4, address);
-	config_write32(e->source, at + 8, 0);
-	config_write32(e->source, at + 12, data);
-	config_write32(e->source, at, pci_read(0, 0, e->source, at) | 1u << 16);
-}
-
-static void wait_a_little(void)
-{
-	for (volatile uint32_t i = 0; i < 200000; i++)
-		;
-}
-
-static void send(const struct edu *e, uint32_t address, uint32_t data)
-{
-	set_msi(e, address, data);
-	edu_register(e, EDU_RAISE)[0] = 1;
-	wait_a_little();
-	edu_register(e, EDU_ACKNOWLEDGE)[0] = 1;
-}
-
-/* An interrupt that must not arrive, at any of the vectors used here; the record, where this QEMU makes one (from 10 on). */
-static void blocked(const struct edu *e, uint32_t vector, uint8_t reason, uint32_t index, const char *what)
-{
-	struct vtd_fault f;
-	const int found = vtd_take_fault(&f);
-
-	check(!pending(vector), what, e, vector, index);
-	if (found)
-		check(f.reason == reason && (f.source == e->source || f.source == UNKNOWN) && f.index == index,
-		      "another record for an interrupt", e, (uint64_t)f.reason << 32 | f.source, f.index);
-	print("exerciser: %s: %s, %s\n", what, pending(vector) ? "ARRIVED" : "blocked",
-	      found ? vtd_fault_text(f.reason) : "no record");
-}
-
-static void arrived(const struct edu *e, uint32_t vector, const char *what)
-{
-	struct vtd_fault f;
-
-	check(pending(vector) && !vtd_take_fault(&f), what, e, vector, 0);
-	print("exerciser: %s: %s\n", what, pending(vector) ? "arrived" : "DID NOT ARRIVE");
-}
-
-static void try_interrupts(void)
-{
-	const uint32_t own = config.devices[0].first_vector, foreign = config.devices[2].first_vector;
-	const struct edu *e = &edus[0], *other = &edus[1];
-	const uint32_t apic_id = this_cpu->apic_id;
-
-	set_apic(0x1ff);
-	vtd_interrupt_set(own, &(struct vtd_interrupt){ apic_id, e->source, 0x41, 0 });
-	vtd_interrupt_set(foreign, &(struct vtd_interrupt){ apic_id, other->source, 0x42, 0 });
-	vtd_interrupt_set(own + 1, &(struct vtd_interrupt){ apic_id, e->source, 0x43, 0 });
-	send(e, REMAPPED(own), 0);
-	arrived(e, 0x41, "MSI with its own index");
-	send(e, REMAPPED(own) | SUBHANDLE, 1);
-	arrived(e, 0x43, "MSI with its own index and a subhandle");
-	send(e, REMAPPED(foreign), 0);
-	blocked(e, 0x42, 0x26, foreign, "MSI with the index of another device");
-	send(other, REMAPPED(foreign), 0);
-	arrived(other, 0x42, "MSI of that other device");
-	send(e, REMAPPED(own + 2), 0x44);
-	blocked(e, 0x44, 0x22, own + 2, "MSI with an index that is not in use");
-	send(e, REMAPPED(CONFIG_IRTES), 0x45);
-	blocked(e, 0x45, 0x21, CONFIG_IRTES, "MSI with an index beyond the table");
-	send(e, REMAPPED(0xffffu), 0x46);
-	blocked(e, 0x46, 0x21, 0xffff, "MSI with the highest index");
-	/* The same as plain writes to memory. */
-	fill(e, 0);
-	dma(e, REMAPPED(own + 3), 1);
-	blocked(e, 0x47, 0x22, own + 3, "a DMA write like an MSI, index not in use");
-	fill(e, 0x48);
-	dma(e, REMAPPED(CONFIG_IRTES + 1), 1);
-	blocked(e, 0x48, 0x21, CONFIG_IRTES + 1, "a DMA write like an MSI, index beyond the table");
-	set_apic(0xff);
-}
-
-/* The serial line's transmitter, through input 4 of the I/O APIC. QEMU does not compare the entry's source here, so that is not asked. */
-static void try_ioapic(void)
-{
-	const uint32_t index = CONFIG_IRTES - 2, input = 0x10 + 2 * 4;
-	const uint16_t source = vtd_ioapic_source(0);
-	const struct edu io = { .source = source };
-
-	set_apic(0x1ff);
-	vtd_interrupt_set(index, &(struct vtd_interrupt){ this_cpu->apic_id, source, 0x51, 0 });
-	for (uint32_t round = 0; round < 2; round++) {
-		const uint32_t vector = 0x51 + round;
-		volatile uint32_t *r = (volatile uint32_t *)window_device(0, 0xfec00000);
-
-		r[0] = input + 1;
-		r[4] = (index + round) << 17 | 1u << 16;
-		r[0] = input;
-		r[4] = vector;
-		outb(config.uart_port + 1, 2);
-		wait_a_little();
-		outb(config.uart_port + 1, 0);
-		r = (volatile uint32_t *)window_device(0, 0xfec00000);
-		r[0] = input;
-		r[4] = 1u << 16;
-		if (round)
-			blocked(&io, vector, 0x22, index + 1, "I/O APIC, entry that is not in use");
-		else
-			arrived(&io, vector, "I/O APIC through its entry");
-	}
-	set_apic(0xff);
-}
-
 /* ---- all of it ------------------------------------------------------------------------------------------------------- */
+
+int find_device(struct edu *e, const struct config_path *path, uint32_t id)
+{
+	uint32_t bar;
+
+	*e = (struct edu){ .partition = NOBODY, .scratch = 0x3000 };
+	if (!pci_resolve(path, 0, pci_read, 0, &e->source) || pci_read(0, 0, e->source, 0) != id)
+		return 0;
+	bar = pci_read(0, 0, e->source, 0x10);
+	e->registers = (bar & ~15u) | (bar & 4 ? (uint64_t)pci_read(0, 0, e->source, 0x14) << 32 : 0);
+	for (uint32_t i = 0; i < config.device_count; i++) {
+		uint16_t source;
+
+		if (pci_resolve(&config.devices[i].path, 0, pci_read, 0, &source) && source == e->source)
+			e->partition = config.devices[i].partition;
+	}
+	return 1;
+}
 
 static void find_edus(void)
 {
-	for (uint32_t i = 0; i < EDUS; i++) {
-		struct edu *e = &edus[edu_count];
-
-		e->partition = NOBODY;
-		if (!pci_resolve(&paths[i], 0, pci_read, 0, &e->source) || pci_read(0, 0, e->source, 0) != EDU_ID)
-			continue;
-		e->registers = pci_read(0, 0, e->source, 0x10) & ~15u;
-		for (uint32_t j = 0; j < config.device_count; j++) {
-			uint16_t source;
-
-			if (pci_resolve(&config.devices[j].path, 0, pci_read, 0, &source) && source == e->source)
-				e->partition = config.devices[j].partition;
-		}
-		e->scratch = 0x3000;
-		edu_count++;
-	}
+	for (uint32_t i = 0; i < EDUS; i++)
+		edu_count += (uint32_t)find_device(&edus[edu_count], &paths[i], EDU_ID);
 	print("exerciser: %u DMA engines\n", edu_count);
 }
 
@@ -527,17 +372,19 @@ void __wrap_cpus_start(void)
 			const uint32_t before = wrong, first = combinations;
 
 			pci_bus_master(0, edus[i].source, 1);
-			try_everything(&edus[i]);
+			for_addresses(try, &edus[i]);
 			print("exerciser: device %x of %s: %u combinations, %u wrong\n", (uint32_t)edus[i].source,
 			      edus[i].partition == NOBODY ? "nobody" : config.partitions[edus[i].partition].name,
 			      combinations - first, wrong - before);
 			console_flush();
 		}
+		combinations += try_others();
 		if (edu_count && config.device_count > 2) {
 			try_stale(&edus[0], leaf(&edus[0], edus[0].scratch), 5, "a page taken away");
 			try_stale(&edus[0], context_entry(&edus[0]), 2, "a device taken away");
-			try_interrupts();
+			try_interrupts(&edus[0], &edus[1]);
 			try_ioapic();
+			try_telling(&edus[1]);
 		}
 		print("exerciser: %u combinations, %u fault records, %u wrong\n", combinations, faults, wrong);
 		window_close();

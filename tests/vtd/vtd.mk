@@ -3,6 +3,6 @@
 # Configurations in this directory get the exerciser beside the core, and no others: it runs in the place of cpus_start(), and calls that at
 # its end. Included by the Makefile behind the list of the core's sources.
 ifneq ($(filter tests/vtd/%.yaml,$(CONFIG)),)
-CORE_C += tests/vtd/exerciser.c
+CORE_C += tests/vtd/exerciser.c tests/vtd/events.c tests/vtd/others.c
 CORE_WRAP := --wrap=cpus_start
 endif

@@ -20,10 +20,11 @@ static unsigned hex(unsigned line, const char *whole, const char **at, unsigned 
 
 	for (unsigned i = 0; i < digits; i++, ++*at) {
 		static const char known[] = "0123456789abcdef";
-		const char *digit = **at != '\0' ? strchr(known, **at) : NULL;
-		if (digit == NULL)
+		const char one[2] = { **at };
+		const size_t digit = strcspn(known, one); /* 16, also at the end */
+		if (digit == 16 || one[0] == '\0')
 			fail(line, "function: '%s' is not like 0000:00:1f.2, or 0000:00:1c.0/00.0 behind a bridge", whole);
-		value = value << 4 | (unsigned)(digit - known);
+		value = value << 4 | (unsigned)digit;
 	}
 	if (end != '\0' && *(*at)++ != end)
 		fail(line, "function: '%s' is not like 0000:00:1f.2, or 0000:00:1c.0/00.0 behind a bridge", whole);

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The exerciser's third part: devices that fetch commands from memory, each in its own way. See exerciser.c. */
+#include "tests/vtd/exerciser.h"
+
+#define LOOKS 400u
+
+static uint32_t tried;
+
+static volatile uint32_t *at(const struct edu *e, uint32_t offset)
+{
+	return (volatile uint32_t *)window_device(0, e->registers + offset);
+}
+
+/* Until `*word` is not `was`, or a fault is pending, or it has been long enough. */
+static void wait_for_change(uint64_t hpa, uint64_t was)
+{
+	for (uint32_t i = 0; i < LOOKS && peek(hpa) == was; i++)
+		for (volatile uint32_t j = 0; j < 2000; j++)
+			;
+}
+
+/* ---- NVMe (base specification 1.4, 3.1): commands from the admin queue, completions into another -------------------- */
+
+#define NVME_ID 0x00101b36u
+#define NVME_CC 0x14u
+#define NVME_CSTS 0x1cu
+#define NVME_AQA 0x24u
+#define NVME_ASQ 0x28u
+#define NVME_ACQ 0x30u
+#define NVME_DOORBELL 0x1000u
+#define NVME_ENABLE (1u | 6u << 16 | 4u << 20)
+#define COMMANDS 0x4000ull /* where the partition has its own queues */
+#define COMPLETIONS 0x5000ull
+
+static void nvme_switch(const struct edu *e, uint32_t cc, uint32_t ready)
+{
+	at(e, NVME_CC)[0] = cc;
+	for (uint32_t i = 0; i < LOOKS && (at(e, NVME_CSTS)[0] & 1) != ready; i++)
+		for (volatile uint32_t j = 0; j < 2000; j++)
+			;
+	check((at(e, NVME_CSTS)[0] & 1) == ready, "the NVMe controller does not start or stop", e, cc, ready);
+}
+
+/* One command that the controller does not know, and its answer: the third word of a completion has the command's number. */
+static void nvme_command(const struct edu *e, uint64_t commands, uint64_t completions)
+{
+	const struct expectation read = expect(e, commands, 0), write = expect(e, completions, 1);
+	static uint16_t number;
+	uint64_t before = 0;
+
+	number++;
+	nvme_switch(e, 0, 0);
+	*(volatile uint64_t *)at(e, NVME_ASQ) = commands;
+	*(volatile uint64_t *)at(e, NVME_ACQ) = completions;
+	at(e, NVME_AQA)[0] = 0x000f000f;
+	if (!read.reason)
+		poke(read.hpa, (uint64_t)number << 16 | 0xff);
+	if (!write.reason) {
+		poke(write.hpa + 8, 0);
+		before = peek(write.hpa + 8);
+	}
+	nvme_switch(e, NVME_ENABLE, 1);
+	at(e, NVME_DOORBELL)[0] = 1;
+	wait_for_change(write.reason ? handoff.core_hpa : write.hpa + 8,
+	                write.reason ? peek(handoff.core_hpa) : before);
+	if (read.reason)
+		check_fault(e, commands, 0, read.reason);
+	else
+		check_fault(e, completions, 1, write.reason);
+	if (!read.reason && !write.reason)
+		check((peek(write.hpa + 8) >> 32 & 0xffff) == number, "no answer of the NVMe controller", e, commands,
+		      completions);
+	tried++;
+}
+
+static void nvme(const struct edu *e, uint64_t address)
+{
+	address &= ~(PAGE_SIZE - 1);
+	vtd_invalidate();
+	if (expect(e, address, 1).hpa != expect(e, COMMANDS, 0).hpa)
+		nvme_command(e, COMMANDS, address);
+	vtd_invalidate();
+	if (expect(e, address, 0).hpa != expect(e, COMPLETIONS, 1).hpa)
+		nvme_command(e, address, COMPLETIONS);
+}
+
+/* ---- e1000e (82574L datasheet, 7.2): descriptors of what it is to send ------------------------------------------------ */
+
+#define E1000E_ID 0x10d38086u
+#define E1000E_TCTL 0x400u
+#define E1000E_TDBAL 0x3800u
+#define E1000E_TDLEN 0x3808u
+#define E1000E_TDH 0x3810u
+#define E1000E_TDT 0x3818u
+
+static void e1000e(const struct edu *e, uint64_t address)
+{
+	const struct expectation x = expect(e, address & ~(PAGE_SIZE - 1), 0);
+	struct vtd_fault f;
+
+	address &= ~(PAGE_SIZE - 1);
+	at(e, E1000E_TCTL)[0] = 0;
+	at(e, E1000E_TDBAL)[0] = (uint32_t)address;
+	at(e, E1000E_TDBAL + 4)[0] = (uint32_t)(address >> 32);
+	at(e, E1000E_TDLEN)[0] = 128;
+	at(e, E1000E_TDH)[0] = 0;
+	at(e, E1000E_TDT)[0] = 0;
+	if (!x.reason) { /* a descriptor of nothing */
+		poke(x.hpa, 0);
+		poke(x.hpa + 8, 0);
+	}
+	at(e, E1000E_TCTL)[0] = 2;
+	at(e, E1000E_TDT)[0] = 1;
+	wait_for_change(handoff.core_hpa, ~peek(handoff.core_hpa));
+	check_fault(e, address, 0, x.reason);
+	check(at(e, E1000E_TDH)[0] == 1 || x.reason, "the network controller did not take its descriptor", e, address,
+	      0);
+	while (vtd_take_fault(&f)) /* what it made of a descriptor that it could not read */
+		;
+	tried++;
+}
+
+uint32_t try_others(void)
+{
+	static const struct config_path nvme_path = { 0, 1, { 9 << 3 } }, e1000e_path = { 0, 1, { 10 << 3 } };
+	struct edu e;
+
+	if (find_device(&e, &nvme_path, NVME_ID)) {
+		pci_write16(0, e.source, 4, 6);
+		for_addresses(nvme, &e);
+		print("exerciser: NVMe controller: %u combinations\n", tried);
+	}
+	if (find_device(&e, &e1000e_path, E1000E_ID)) {
+		const uint32_t before = tried;
+
+		pci_write16(0, e.source, 4, 6);
+		for_addresses(e1000e, &e);
+		print("exerciser: network controller: %u combinations\n", tried - before);
+	}
+	return tried;
+}
