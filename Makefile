@@ -109,6 +109,12 @@ CORE_C := $(filter-out vmx/mmio.c vmx/decode.c vmx/linear.c vmx/xapic.c,$(CORE_C
 else
 CORE_C += config/validate_io.c
 endif
+ifeq ($(filter-out 0,$(CONFIG_HEALTH)),)
+CORE_C := $(filter-out vmx/health.c vmx/clean.c hypercall/health.c core/life.c core/reload.c core/seal.c,$(CORE_C))
+CORE_ASM := $(filter-out core/drain.asm,$(CORE_ASM))
+else
+CORE_C += config/validate_health.c
+endif
 ifeq ($(filter-out 0,$(CONFIG_IOAPICS)),)
 CORE_C := $(filter-out vmx/ioapic.c vmx/pins.c,$(CORE_C))
 endif

@@ -10,7 +10,7 @@
 
 BOOT_DIR := $(OBJDIR)/boot
 BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c \
-	$(if $(filter-out 0,$(CONFIG_MMIO)),config/validate_io.c) \
+	$(if $(filter-out 0,$(CONFIG_MMIO)),config/validate_io.c) $(if $(filter-out 0,$(CONFIG_HEALTH)),config/validate_health.c) \
 	$(if $(filter-out 0,$(CONFIG_IOMMU)),config/validate_devices.c) $(if $(filter-out 0,$(CONFIG_DEVICES)),config/validate_pci.c) \
 	$(if $(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),config/validate_ports.c) \
 	$(if $(filter-out 0,$(CONFIG_TRUST)),boot/measure.c boot/txt.c boot/txt_needs.c)

@@ -273,10 +273,26 @@ enum error_class {
 	ERROR_EXIT,         /* an exit the core has no handler for: STOP */
 	ERROR_PAYLOAD,      /* digest differs: STOP only */
 	ERROR_COMPANION,    /* its companion crashed, did not answer in time, or answered nonsense: STOP */
+	ERROR_OVERRUN,      /* it has used up a vCPU's budget and would go on: IGNORE */
+	ERROR_SILENCE,      /* no heartbeat in time: IGNORE */
+	ERROR_APPLICATION,  /* the guest itself says that something is wrong: IGNORE */
+	ERROR_SEAL,         /* access that the guest has given up by a seal: INJECT is #GP(0) */
 	ERROR_CLASS_COUNT
 };
 
-enum error_action { ACTION_IGNORE, ACTION_INJECT, ACTION_STOP, ACTION_HALT_MACHINE, ACTION_COUNT };
+/* Those before ACTION_RECORD and from ACTION_STOP on are there in every configuration, the others where CONFIG_HEALTH is not 0. */
+enum error_action {
+	ACTION_IGNORE,
+	ACTION_INJECT,
+	ACTION_RECORD,   /* as ignored, and shown to those who watch the partition */
+	ACTION_MONITOR,  /* call those who watch it */
+	ACTION_SCHEDULE, /* switch to health.schedule */
+	ACTION_RESTART,  /* within its limit; beyond, the partition has failed */
+	ACTION_FAILOVER, /* the partition has failed, health.standby starts */
+	ACTION_STOP,
+	ACTION_HALT_MACHINE,
+	ACTION_COUNT
+};
 
 struct config_vcpu {
 	uint16_t cpu;     /* index into the machine's CPUs, MADT order, boot CPU first */
@@ -286,6 +302,19 @@ struct config_vcpu {
 	uint8_t priority, background;
 	uint8_t early; /* its window opens early for an interrupt; needs a budget */
 	uint32_t budget, period;
+};
+
+/* Where CONFIG_HEALTH is not 0: a partition's life beside that of the others (docs/health.md). */
+#define RESTARTS_MAX 16u
+#define HEARTBEAT_MAX_US 10000000u
+struct config_health {
+	uint64_t watches, controls;       /* a bit a partition: whose state it may see; whom it may stop, start and reset */
+	uint32_t heartbeat;               /* microseconds from one sign of life to the next at most; 0: none is due */
+	uint32_t restart_period_ms;       /* at most `restarts` by ACTION_RESTART in any such time */
+	uint16_t restarts;                /* 1 to RESTARTS_MAX, or 0: no limit */
+	uint16_t standby, schedule;       /* for ACTION_FAILOVER and ACTION_SCHEDULE; CONFIG_NONE */
+	uint8_t held;                     /* 1: loaded at the start, and not started */
+	uint8_t seals;                    /* 1: its memory is in 4 KiB pages, whose rights it may give up */
 };
 
 /* Partition flags. */
@@ -306,6 +335,7 @@ struct config_partition {
 	const struct config_msr *msrs;
 	const struct config_port *ports;
 	const struct config_mmio *mmio; /* sorted, no overlap */
+	const struct config_health *health; /* 0 where CONFIG_HEALTH is 0 */
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
 	uint16_t companion;       /* index of its companion; 0: none, since number 0 never is one */
 	uint32_t answer_limit_us; /* of a companion: so long it may take for an answer, of its own running time */

@@ -24,6 +24,7 @@
 #define CONFIG_CHANNELS CONFIG_MAX_CHANNELS
 #define CONFIG_DOORBELLS CONFIG_MAX_DOORBELLS
 #define CONFIG_AUDIT_ENTRIES 1
+#define CONFIG_HEALTH 1u
 #endif
 
 #define ADDRESS_LIMIT (1ull << 46)
@@ -467,7 +468,9 @@ static enum config_rule check_ports(const struct config *c, const struct config_
 }
 
 #define ALLOW(action) (1u << (action))
-#define ALLOW_END (ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE))
+#define ALLOW_HEALTH (ALLOW(ACTION_MONITOR) | ALLOW(ACTION_SCHEDULE) | ALLOW(ACTION_RESTART) | ALLOW(ACTION_FAILOVER))
+#define ALLOW_END (ALLOW(ACTION_STOP) | ALLOW(ACTION_HALT_MACHINE) | (CONFIG_HEALTH ? ALLOW_HEALTH : 0))
+#define ALLOW_IGNORE (ALLOW(ACTION_IGNORE) | (CONFIG_HEALTH ? ALLOW(ACTION_RECORD) : 0))
 
 static enum config_rule check_policy(const struct config *c, const struct config_partition *p, unsigned partition,
                                      struct config_fault *fault)
@@ -476,17 +479,21 @@ static enum config_rule check_policy(const struct config *c, const struct config
 	const uint64_t calls = ((1ull << BH_SET_SCHEDULE) - 1) | (c->schedule_count != 0 ? 1ull << BH_SET_SCHEDULE : 0) |
 	                       (CONFIG_CHANNELS && c->channel_count != 0 ? 7ull << BH_PORT_SEND : 0) |
 	                       (CONFIG_DOORBELLS && c->doorbell_count != 0 ? 1ull << BH_RING : 0) |
-	                       (CONFIG_AUDIT_ENTRIES ? 1ull << BH_AUDIT : 0);
-	static const uint8_t allowed[ERROR_CLASS_COUNT] = {
+	                       (CONFIG_AUDIT_ENTRIES ? 1ull << BH_AUDIT : 0) | (CONFIG_HEALTH ? HEALTH_CALLS : 0);
+	static const uint16_t allowed[ERROR_CLASS_COUNT] = {
 		[ERROR_TRIPLE_FAULT] = ALLOW_END,
 		[ERROR_MEMORY] = ALLOW_END | ALLOW(ACTION_INJECT), /* ignored, it would fault again */
 		[ERROR_MSR] = ALLOW_END | ALLOW(ACTION_INJECT),
-		[ERROR_PORT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
+		[ERROR_PORT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW_IGNORE,
 		[ERROR_INSTRUCTION] = ALLOW_END | ALLOW(ACTION_INJECT),
-		[ERROR_INTERRUPT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW(ACTION_IGNORE),
+		[ERROR_INTERRUPT] = ALLOW_END | ALLOW(ACTION_INJECT) | ALLOW_IGNORE,
 		[ERROR_EXIT] = ALLOW_END,
 		[ERROR_PAYLOAD] = ALLOW(ACTION_STOP),
 		[ERROR_COMPANION] = ALLOW_END, /* the instruction that waits for it cannot end */
+		[ERROR_OVERRUN] = ALLOW_END | ALLOW_IGNORE,
+		[ERROR_SILENCE] = ALLOW_END | ALLOW_IGNORE,
+		[ERROR_APPLICATION] = ALLOW_END | ALLOW_IGNORE,
+		[ERROR_SEAL] = ALLOW_END | ALLOW(ACTION_INJECT),
 	};
 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
@@ -529,6 +536,8 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 			return fault->rule;
 	}
 	if (CONFIG_DEVICES && config_validate_pci(c, fault) != RULE_OK)
+		return fault->rule;
+	if (CONFIG_HEALTH && config_validate_health(c, fault) != RULE_OK)
 		return fault->rule;
 	return config_fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
@@ -589,6 +598,9 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_CHANNEL_MEMORY] = "a channel's memories are too small, or mapped by others than its ends",
 		[RULE_DOORBELL] = "a doorbell's receiver, vector or bit is out of range or taken",
 		[RULE_DOORBELL_CHANNEL] = "a doorbell rings with a channel that does not lead to its receiver, or is its second",
+#endif
+#if CONFIG_HEALTH
+		[RULE_HEALTH] = "a partition's health table does not go together",
 #endif
 		[RULE_COMPANION] =
 			"a companion and its master disagree: one companion, for one partition, on one CPU, without ports of its own; its pins are of the master's I/O APIC, 4 at most",

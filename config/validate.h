@@ -6,6 +6,7 @@
 #ifndef CONFIG_VALIDATE_H
 #define CONFIG_VALIDATE_H
 
+#include "../hypercall/abi.h"
 #include "config.h"
 
 /* One rule a table can break. config_rule_text() says it in a sentence. */
@@ -37,6 +38,7 @@ enum config_rule {
 	RULE_ACTION,    /* an action that the error class does not allow */
 	RULE_HYPERCALL, /* a right to a hypercall that does not exist, or to set_schedule where there are no schedules */
 	RULE_CONSOLE,   /* console ports overlap or are out of range */
+	RULE_HEALTH,    /* of the partition's health, `index`: enum health_fault */
 	RULE_COMPANION, /* see check_companions(); or ports are a companion's, and there is none */
 	/* Emulated device registers and interrupts (validate_io.c). */
 	RULE_MMIO, /* a range is empty, not page-aligned, unsorted, or overlaps memory; of unknown kind; or an APIC's is not where that is */
@@ -82,6 +84,21 @@ enum config_rule {
 	RULE_LAST
 };
 
+#define HEALTH_CALLS (0xffull << BH_PARTITION_STATUS) /* hypercalls that are there where CONFIG_HEALTH is not 0 */
+
+/* What of a struct config_health is wrong. */
+enum health_fault {
+	HEALTH_MISSING,   /* all partitions have one or none has */
+	HEALTH_WATCHES,   /* a partition that does not exist, or a companion; or it may control one that it does not watch */
+	HEALTH_HEARTBEAT, /* out of range, or the right to the call disagrees */
+	HEALTH_RESTARTS,  /* count or period out of range */
+	HEALTH_STANDBY,   /* does not exist, is itself or a companion; or missing, for ACTION_FAILOVER */
+	HEALTH_SCHEDULE,  /* does not exist; or missing, for ACTION_SCHEDULE */
+	HEALTH_SEALS,     /* more than one vCPU, or the right to the call disagrees */
+	HEALTH_HELD,      /* a companion, or not 0 or 1 */
+	HEALTH_RIGHT,     /* nothing */
+};
+
 /* Where: indices that are meaningful for the rule, CONFIG_NONE otherwise. */
 struct config_fault {
 	enum config_rule rule;
@@ -109,6 +126,8 @@ enum config_rule config_validate_devices(const struct config *c, struct config_f
 enum config_rule config_validate_pci(const struct config *c, struct config_fault *fault);
 /* The part of it that is about channels and doorbells: validate_ports.c. Memories, partitions, their maps and CPUs are sound. */
 enum config_rule config_validate_ports(const struct config *c, struct config_fault *fault);
+/* The part of it that is about health tables: validate_health.c. Partitions and schedules are sound. */
+enum config_rule config_validate_health(const struct config *c, struct config_fault *fault);
 
 /* A sentence for a rule, for people; never NULL. */
 const char *config_rule_text(enum config_rule rule);

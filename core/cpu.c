@@ -59,7 +59,7 @@ static void set_control_registers(void)
  * State that a guest could read and no VMCS field holds is as after RESET: what the firmware left there is nobody's business. With
  * an XSAVE header of zeros XRSTOR gives every component its initial state; MXCSR comes from the area (SDM Vol. 1, 13.6).
  */
-static void clear_guest_state(void)
+void cpu_clear_guest_state(void)
 {
 	static const uint32_t msr[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
 		                        0xc0000102 }; /* STAR to FMASK, GS */
@@ -72,6 +72,10 @@ static void clear_guest_state(void)
 		wrmsr(msr[i], 0);
 	if (cpuid(0x80000001, 0).r[3] >> 27 & 1)
 		wrmsr(0xc0000103, 0); /* TSC_AUX */
+	if (CONFIG_HEALTH && cpuid(7, 0).r[3] >> 26 & 1)
+		wrmsr(0x48, 0); /* SPEC_CTRL */
+	if (CONFIG_HEALTH && cpuid(0xd, 1).r[0] >> 3 & 1)
+		wrmsr(MSR_IA32_XSS, 0);
 	__asm__ volatile("mov %0, %%db0; mov %0, %%db1; mov %0, %%db2; mov %0, %%db3; mov %0, %%cr2" : : "r"(0ull));
 	write_dr6(0xffff0ff0);
 	if (!(read_cr4() & CR4_OSXSAVE))
@@ -145,7 +149,7 @@ void cpu_init(uint32_t index)
 	                PERCPU_DATA_OFFSET;
 	load_descriptor_tables();
 	set_control_registers();
-	clear_guest_state();
+	cpu_clear_guest_state();
 	enable_x2apic();
 }
 
@@ -171,7 +175,8 @@ void core_exception(struct exception_frame *frame)
 		if (CONFIG_COMPANIONS)
 			this_cpu->nmi = 1;
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
-		vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
+		if (!cpu_is_scheduled(this_cpu->index)) /* there it is always on, and the VMCS may be another's by now */
+			vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
 	}
 }
 

@@ -108,6 +108,9 @@ struct percpu_block {
  */
 void cpu_init(uint32_t index);
 
+/* Registers that a guest could read and no VMCS field holds, as after RESET. At the start, and on dedicated CPUs before another life of a vCPU. */
+void cpu_clear_guest_state(void);
+
 /* Mask all local interrupt sources and drop what they have pending. Any time, on the CPU itself. */
 void cpu_quiet_apic(void);
 

@@ -12,6 +12,8 @@
 #include "selfcheck.h"
 #include "survivor.h"
 #include "vmx/capability.h"
+#include "vmx/exit.h"
+#include "vmx/health.h"
 #include "vmx/interrupt.h"
 #include "vmx/pins.h"
 #include "vmx/startup.h"
@@ -75,6 +77,8 @@ void core_main(struct handoff *from_loader)
 	}
 	if (CONFIG_SELF_CHECK)
 		selfcheck_table();
+	if (CONFIG_HEALTH)
+		health_init();
 	epoch = rdtsc();
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	cpu_run(0);
@@ -86,6 +90,7 @@ void cpu_run(uint32_t index)
 	const struct config_slot *slot = mine->slots;
 	const uint64_t timeout = rdtsc() + 60000 * tsc_khz;
 	struct vcpu *vcpu = &this_cpu->vcpu[0];
+	int right;
 
 	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE)) {
 		if (rdtsc() > timeout) /* the boot CPU has refused, or is gone */
@@ -104,18 +109,24 @@ void cpu_run(uint32_t index)
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
 	if (CONFIG_SELF_CHECK)
 		selfcheck_first(vcpu);
-	if (slot->vcpu == 0 && !partition_load(slot->partition))
+	right = slot->vcpu != 0 || partition_load(slot->partition);
+	if (!right && !CONFIG_HEALTH)
 		vcpu_stop(vcpu, "its payload is not the one it was configured with");
 	if (CONFIG_COMPANIONS && vcpu->partition->companion) {
 		companion_init(vcpu);
-		if (!partition_load(vcpu->partition->companion))
+		right &= partition_load(vcpu->partition->companion);
+		if (!right && !CONFIG_HEALTH)
 			vcpu_stop(vcpu, "its companion is not the one it was configured with");
 	}
+	if (CONFIG_HEALTH && slot->vcpu == 0 && !health_begin(vcpu, right))
+		health_rest(vcpu);
 	if (slot->vcpu != 0)
 		startup_wait(vcpu);
 	audit(AUDIT_SAFETY, AUDIT_START, slot->partition, slot->vcpu, 0);
 	print("%s: vCPU %u starts on CPU %u, APIC ID %u, %lu ticks after the loader\n", vcpu->partition->name,
 	      slot->vcpu, index, this_cpu->apic_id, rdtsc() - handoff.tsc_loader_start);
+	if (CONFIG_HEARTBEATS)
+		watch_heartbeat(vcpu);
 	if (CONFIG_COMPANIONS && vcpu->companion)
 		companion_run(vcpu);
 	vcpu_run(vcpu);

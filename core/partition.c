@@ -38,8 +38,10 @@ static const volatile uint64_t *read_table(void *context, uint64_t phys)
 }
 
 /* Largest page for a map: small for executable ones where the CPU has the iTLB multihit flaw and the config says so. */
-static uint32_t max_shift(const struct config_map *map)
+static uint32_t max_shift(uint16_t partition, const struct config_map *map)
 {
+	if (CONFIG_SEALS && config.partitions[partition].health->seals && config.memories[map->memory].owner == partition)
+		return 12; /* core/seal.c */
 	if (map->rights & RIGHT_EXEC && vmx_itlb_multihit() && config.itlb_multihit == ITLB_SMALL_PAGES)
 		return 12;
 	return vmx_ept_1g() ? 30 : 21;
@@ -80,7 +82,7 @@ static void build_one(uint16_t index, struct pt_pool *pool)
 		const struct config_map *map = &p->maps[i];
 		const uint64_t hpa = handoff.memory[map->memory].hpa + map->offset;
 		const enum pt_result r = pt_map(&pt_format_ept, pool, map->gpa, hpa, map->size, map->rights,
-		                                max_shift(map));
+		                                max_shift(index, map));
 
 		if (r != PT_OK)
 			panic("EPT of %s, map %u: error %u", p->name, i, (uint32_t)r);

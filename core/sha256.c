@@ -58,10 +58,12 @@ static uint32_t load_big_endian(const uint8_t *p)
 }
 #define LOAD(i) (w[i] = load_big_endian(block + 4 * (i)))
 
+#define WORKING_VARIABLES(v) \
+	uint32_t a = (v)[0], b = (v)[1], c = (v)[2], d = (v)[3], e = (v)[4], f = (v)[5], g = (v)[6], h = (v)[7]
+
 static void hash_block(uint32_t state[8], const uint8_t *block)
 {
-	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	WORKING_VARIABLES(state);
 	const uint32_t *k = round_constant;
 	uint32_t w[16];
 
@@ -130,4 +132,74 @@ void sha256(const void *data, size_t size, uint8_t digest[SHA256_SIZE])
 	sha256_init(&s);
 	sha256_update(&s, data, size);
 	sha256_final(&s, digest);
+}
+
+/* ---- in bounded steps ---- */
+
+void sha256_begin(struct sha256_steps *s, uint64_t size)
+{
+	*s = (struct sha256_steps){ .size = size };
+	sha256_init(&s->hash);
+}
+
+uint32_t sha256_wants(const struct sha256_steps *s)
+{
+	const uint64_t left = s->hash.bytes < s->size ? s->size - s->hash.bytes : 0;
+
+	return s->turn ? 0 : left < SHA256_BLOCK ? (uint32_t)left : SHA256_BLOCK;
+}
+
+/* The block that begins at byte hash.bytes: a piece of the message, and where that ends a one bit, zeros, and its length in bits. */
+static void fill_block(struct sha256_steps *s, const uint8_t *piece)
+{
+	const uint64_t at = s->hash.bytes, bits = s->size * 8;
+	const uint32_t length = sha256_wants(s);
+
+	__builtin_memset(s->hash.block, 0, SHA256_BLOCK);
+	if (length)
+		__builtin_memcpy(s->hash.block, piece, length);
+	if (s->size >= at && s->size - at < SHA256_BLOCK)
+		s->hash.block[s->size - at] = 0x80;
+	s->last = at + SHA256_BLOCK > s->size + 8;
+	for (uint32_t i = 0; s->last && i < 8; i++)
+		s->hash.block[SHA256_BLOCK - 1 - i] = (uint8_t)(bits >> 8 * i);
+}
+
+/* Sixteen rounds on the variables v and the ring w. */
+static void turn(uint32_t v[8], uint32_t w[16], const uint32_t *k, const uint8_t *block)
+{
+	WORKING_VARIABLES(v);
+
+	if (block) {
+		EIGHT_ROUNDS(0, LOAD);
+		EIGHT_ROUNDS(8, LOAD);
+	} else {
+		EIGHT_ROUNDS(0, SCHEDULE);
+		EIGHT_ROUNDS(8, SCHEDULE);
+	}
+	v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e, v[5] = f, v[6] = g, v[7] = h;
+}
+
+int sha256_step(struct sha256_steps *s, const uint8_t *piece)
+{
+	uint32_t *state = s->hash.state;
+
+	if (s->turn == 0) {
+		fill_block(s, piece);
+		__builtin_memcpy(s->v, state, sizeof s->v);
+	}
+	turn(s->v, s->w, round_constant + 16 * s->turn, s->turn ? 0 : s->hash.block);
+	if (++s->turn < 4)
+		return 0;
+	s->turn = 0;
+	for (uint32_t i = 0; i < 8; i++)
+		state[i] += s->v[i];
+	s->hash.bytes += SHA256_BLOCK;
+	return s->last;
+}
+
+void sha256_result(const struct sha256_steps *s, uint8_t digest[SHA256_SIZE])
+{
+	for (unsigned i = 0; i < SHA256_SIZE; i++)
+		digest[i] = (uint8_t)(s->hash.state[i / 4] >> (24 - 8 * (i % 4)));
 }

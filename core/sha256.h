@@ -19,6 +19,21 @@ void sha256_init(struct sha256 *s);
 void sha256_update(struct sha256 *s, const void *data, size_t size);
 void sha256_final(struct sha256 *s, uint8_t digest[SHA256_SIZE]);
 
+/*
+ * The same in steps of at most some 900 instructions, for who may not stay longer: begin with the message's size, then step until it
+ * returns 1. Each step is given the next sha256_wants() bytes of the message, which may be none.
+ */
+struct sha256_steps {
+	struct sha256 hash; /* of the blocks that are done */
+	uint64_t size;
+	uint32_t v[8], w[16]; /* inside a block */
+	uint8_t turn, last;
+};
+void sha256_begin(struct sha256_steps *s, uint64_t size);
+uint32_t sha256_wants(const struct sha256_steps *s);
+int sha256_step(struct sha256_steps *s, const uint8_t *piece);
+void sha256_result(const struct sha256_steps *s, uint8_t digest[SHA256_SIZE]);
+
 /* All at once. */
 void sha256(const void *data, size_t size, uint8_t digest[SHA256_SIZE]);
 

@@ -59,6 +59,7 @@
 #define MSR_X2APIC_LDR 0x80du
 #define MSR_X2APIC_SVR 0x80fu
 #define MSR_X2APIC_ISR0 0x810u
+#define MSR_X2APIC_IRR0 0x820u
 #define MSR_X2APIC_ESR 0x828u
 #define MSR_X2APIC_LVT_CMCI 0x82fu
 #define MSR_X2APIC_ICR 0x830u

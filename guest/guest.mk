@@ -22,6 +22,7 @@ GUEST_KIT_OBJECTS := $(patsubst guest/kit/%,$(GUEST_OUT)/kit/%.o,$(addprefix gue
 # GUEST_DEFINES_<variant>, GUEST_SOURCE_<variant>. Variants keep objects of their own.
 GUEST_FATAL_KINDS := $(patsubst fatal_%,%,$(shell sed -n 's/^void \(fatal_[a-z0-9]*\)(const struct kit_info \*info);.*/\1/p' guest/apps/fatal/fatal.h))
 GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin rtload hostile_late hostile_shared tracebench tracewrite auditwrite counterswrite \
+	phoenix_few phoenix_many \
 	$(addprefix hostile_,$(GUEST_FATAL_KINDS))
 GUEST_SOURCE_rtbench := rt
 GUEST_DEFINES_rtbench := -DRT_BENCH=1
@@ -44,6 +45,10 @@ GUEST_SOURCE_hostile_late := hostile
 GUEST_DEFINES_hostile_late := -DHOSTILE_KEY=1
 GUEST_SOURCE_hostile_shared := hostile
 GUEST_DEFINES_hostile_shared := -DHOSTILE_SHARED=1
+GUEST_SOURCE_phoenix_few := phoenix
+GUEST_DEFINES_phoenix_few := -DPHOENIX_LIVES=30u
+GUEST_SOURCE_phoenix_many := phoenix
+GUEST_DEFINES_phoenix_many := -DPHOENIX_LIVES=10000u
 $(foreach k,$(GUEST_FATAL_KINDS),$(eval GUEST_SOURCE_hostile_$k := fatal) \
 	$(eval GUEST_DEFINES_hostile_$k := -DFATAL_KIND=$k))
 

@@ -53,8 +53,43 @@
 /* audit: RDI = a number below 2^32, RSI = any value: a record of the caller's in the audit (hypercall/audit.h, AUDIT_NOTE). Returns 0, or
  * BH_EAGAIN: so many as the configuration allows in a second are there already; that is counted and recorded, too. */
 #define BH_AUDIT 24
-/* Those between are reserved. */
+/* 10 to 15 are reserved. */
 #define BH_CALL_COUNT 25
+
+/*
+ * A partition's life (docs/health.md); where no partition is watched, restarted, held or sealed, these do not exist. RDI = number of a
+ * partition, in the order of the configuration; BH_EINVAL: there is none such, or the caller has no right over it.
+ */
+/* watches: RSI = BH_STATUS_*; the word of that partition. Its parts belong together: they change at once */
+#define BH_PARTITION_STATUS 16
+/* controls: ask for it. Returns 0 at once; the state says when it is done. What makes no sense in the state it finds does nothing. */
+#define BH_PARTITION_STOP 17  /* running or starting: to stopped */
+#define BH_PARTITION_START 18 /* stopped or failed: to running, by cold start unless it is held and was never started */
+#define BH_PARTITION_RESET 19 /* whatever it does: cold start */
+#define BH_HEARTBEAT 20       /* heartbeat: a sign of life: the next is due within the configured time from now. Returns 0 */
+#define BH_RAISE_ERROR 21     /* raise_error: RDI = code 0 to 255: error class `application` of the caller's own partition. Returns 0 where that goes on */
+/* seals: RDI = guest-physical address of a page of the caller's own memory, RSI = number of pages, 1 to 16, that do not cross 2 MiB, RDX =
+ * BH_SEAL_*: the access that is given up until the next cold start. Returns 0 */
+#define BH_SEAL 22
+/* watches: no arguments. A bit a partition: its error has called the monitors since the last call of this partition's, or it has failed */
+#define BH_EVENTS 23
+
+#define BH_STATUS_LIFE 0    /* state | reason << 8 | changes of state << 16 (16 bits) | restarts << 32 (31 bits) */
+#define BH_STATUS_CHANGED 1 /* TSC at the last change of state */
+#define BH_STATUS_ERROR 2   /* the last error that was not ignored: class | count of all << 8, or 0 */
+
+#define BH_STATE_COLD_START 0
+#define BH_STATE_RUNNING 1
+#define BH_STATE_STOPPED 2
+#define BH_STATE_FAILED 3
+/* Why: below 32 the class of an error (config/config.h, enum error_class), else */
+#define BH_REASON_START 32   /* the machine's start, or that of the partition by a monitor */
+#define BH_REASON_CALL 33    /* it has stopped or reset itself */
+#define BH_REASON_MONITOR 34 /* stopped or reset by a monitor */
+#define BH_REASON_LOADED 35  /* memory and vCPUs are ready: it runs */
+
+#define BH_SEAL_WRITE 2
+#define BH_SEAL_EXECUTE 4
 
 /*
  * For companions only (docs/companions.md); to everybody else it does not exist. companion_wait answers the last request and waits for

@@ -26,4 +26,7 @@ hypercall_handler call_ring;
 /* Ring that one. Any CPU that partitions run on which may ring it. */
 void doorbell_ring(uint32_t doorbell);
 
+/* health.c: BH_PARTITION_STATUS to BH_EVENTS, by the number in the caller's RAX, where CONFIG_HEALTH is not 0. */
+hypercall_handler call_health;
+
 #endif

@@ -106,6 +106,14 @@ static hypercall_handler *const calls[BH_CALL_COUNT] = {
 	[BH_PORT_RECEIVE] = CONFIG_CHANNELS ? call_port_receive : 0,
 	[BH_PORT_STATUS] = CONFIG_CHANNELS ? call_port_status : 0,
 	[BH_RING] = CONFIG_DOORBELLS ? call_ring : 0,
+	[BH_PARTITION_STATUS] = CONFIG_HEALTH ? call_health : 0,
+	[BH_PARTITION_STOP] = CONFIG_HEALTH ? call_health : 0,
+	[BH_PARTITION_START] = CONFIG_HEALTH ? call_health : 0,
+	[BH_PARTITION_RESET] = CONFIG_HEALTH ? call_health : 0,
+	[BH_HEARTBEAT] = CONFIG_HEALTH ? call_health : 0,
+	[BH_RAISE_ERROR] = CONFIG_HEALTH ? call_health : 0,
+	[BH_SEAL] = CONFIG_HEALTH ? call_health : 0,
+	[BH_EVENTS] = CONFIG_HEALTH ? call_health : 0,
 	[BH_AUDIT] = CONFIG_AUDIT_ENTRIES ? call_audit : 0,
 };
 

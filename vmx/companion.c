@@ -4,10 +4,12 @@
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
+#include "core/lib.h"
 #include "core/panic.h"
 #include "core/posted.h"
 #include "core/x86.h"
 #include "exit.h"
+#include "health.h"
 #include "hypercall/abi.h"
 #include "mmio.h"
 #include "pins.h"
@@ -268,7 +270,12 @@ static uint64_t master_ticks(const struct vcpu *master, uint64_t now)
 {
 	struct companion *c = master->companion;
 	uint64_t due = c->timer;
+	const uint64_t life = CONFIG_HEARTBEATS ? health_heartbeat_due(master, now) : 0;
 
+	if (CONFIG_HEARTBEATS && health_due(master))
+		return 0;
+	if (life && life < due)
+		due = life;
 	if (!master->preemption_armed)
 		c->console_due = 0;
 	else if (!c->console_due)
@@ -314,6 +321,21 @@ void companion_master_exit(struct vcpu *vcpu)
 	else
 		vmx_exit(vcpu);
 	note_stay(vcpu);
+	enter();
+}
+
+void companion_rest(struct vcpu *master)
+{
+	struct companion *c = master->companion;
+
+	c->request = c->line = 0;
+	c->timer = c->wish = NEVER;
+}
+
+void companion_go_on(struct vcpu *master)
+{
+	if (master->companion->request)
+		make_current(master->companion, &master->companion->vcpu);
 	enter();
 }
 
@@ -440,6 +462,26 @@ static void wire(struct vcpu *master)
 }
 
 #if CONFIG_COMPANIONS /* make check compiles this file for configurations that do not link it, too */
+/* Both, as before their first entries. */
+void companion_clean(struct vcpu *master)
+{
+	struct companion *c = master->companion;
+
+	load(&c->vcpu);
+	memset(c->vcpu.regs, 0, sizeof c->vcpu.regs);
+	vcpu_init_guest_state(&c->vcpu, &c->vcpu.partition->entry);
+	vcpu_first_control_registers();
+	take_rights();
+	c->vcpu.master = c->first;
+	c->left = c->limit;
+	c->timer = c->wish = NEVER;
+	c->request = REQUEST_START;
+	c->line = 0;
+	c->pins = 0;
+	load(master);
+	wire(master);
+}
+
 static void make(struct companion *c, uint16_t partition)
 {
 	vcpu_init(&c->vcpu, partition, 0);

@@ -43,6 +43,11 @@ void companion_init(struct vcpu *master);
 /* A master on a dedicated CPU: enter its companion and then, for ever, one of the two. */
 _Noreturn void companion_run(struct vcpu *master);
 
+/* vmx/health.c: companion and device state as companion_init() leaves them; then, on dedicated CPUs, enter whichever is to run. */
+void companion_clean(struct vcpu *master);
+void companion_rest(struct vcpu *master); /* its master has nothing to run: neither has it */
+_Noreturn void companion_go_on(struct vcpu *master);
+
 /* An exit of the master whose VMCS is current: an IN or OUT to one of its companion's ports, not a string form.
  * `qualification`: SDM Vol. 3C, table 28-5. On return the companion is current, and the answer will end the instruction. */
 void companion_io(struct vcpu *master, uint32_t qualification);

@@ -157,14 +157,19 @@ void exit_xsetbv(struct vcpu *vcpu)
 
 void vcpu_init_control_registers(struct vcpu *vcpu)
 {
-	const uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE;
-
 	vcpu->cr4_allowed = CR4_OSXMMEXCPT | visible_features(vcpu).cr4;
 	/* Host-owned: bits that are not defined, NE (fixed to 1 by VMX), CD and NW. */
 	vmwrite(VMCS_CTRL_CR0_MASK, ~CR0_DEFINED | CR0_NE | CR0_CD | CR0_NW);
+	vmwrite(VMCS_CTRL_CR4_MASK, ~vcpu->cr4_allowed | CR4_HOST_OWNED);
+	vcpu_first_control_registers();
+}
+
+void vcpu_first_control_registers(void)
+{
+	const uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE;
+
 	vmwrite(VMCS_CTRL_CR0_SHADOW, cr0);
 	vmwrite(VMCS_GUEST_CR0, cr0);
-	vmwrite(VMCS_CTRL_CR4_MASK, ~vcpu->cr4_allowed | CR4_HOST_OWNED);
 	vmwrite(VMCS_CTRL_CR4_SHADOW, CR4_PAE);
 	vmwrite(VMCS_GUEST_CR4, CR4_PAE | CR4_MCE | CR4_VMXE);
 }

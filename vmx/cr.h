@@ -8,6 +8,9 @@
 /* Masks, shadows and first values, from the visible features: after vcpu_init_cpuid(), with the VMCS current. */
 void vcpu_init_control_registers(struct vcpu *vcpu);
 
+/* Only the first values. */
+void vcpu_first_control_registers(void);
+
 /* CR0 and CR4 as after INIT; CR0.CD and NW, which INIT sets, are the host's and only shown. */
 void vcpu_reset_control_registers(struct vcpu *vcpu);
 

@@ -7,6 +7,7 @@
 #include "core/x86.h"
 #include "counters.h"
 #include "exit.h"
+#include "health.h"
 #include "vmx.h"
 
 #define REPORTS_PER_CLASS 4u /* the first few of a kind are printed, the rest counted */
@@ -23,6 +24,10 @@ static const char *const class_name[ERROR_CLASS_COUNT] = {
 	[ERROR_PORT] = "port",                 [ERROR_INSTRUCTION] = "instruction", [ERROR_INTERRUPT] = "interrupt",
 	[ERROR_EXIT] = "exit",                 [ERROR_PAYLOAD] = "payload",
 	[ERROR_COMPANION] = "companion",
+#if CONFIG_HEALTH
+	[ERROR_OVERRUN] = "budget",            [ERROR_SILENCE] = "silence",
+	[ERROR_APPLICATION] = "application",   [ERROR_SEAL] = "seal",
+#endif
 };
 /* clang-format on */
 
@@ -66,6 +71,8 @@ static _Noreturn void end(struct vcpu *vcpu, enum error_class class)
 		console_flush();
 		panic("%s: %s, and its configuration says: halt the machine", vcpu->partition->name, class_name[class]);
 	}
+	if (CONFIG_HEALTH)
+		health_end(vcpu, HEALTH_ERROR(class));
 	vcpu_stop(vcpu, class_name[class]);
 }
 
@@ -126,6 +133,8 @@ int guest_error(struct vcpu *vcpu, enum error_class class, uint32_t vector, cons
 		inject_exception(vcpu, vector, 0);
 		return 0;
 	default:
+		if (CONFIG_HEALTH && health_goes_on(vcpu, class))
+			return 1;
 		end(vcpu, class);
 	}
 }

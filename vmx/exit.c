@@ -8,7 +8,9 @@
 #include "core/core.h"
 #include "core/cpu.h"
 #include "core/panic.h"
+#include "core/seal.h"
 #include "core/x86.h"
+#include "health.h"
 #include "mmio.h"
 #include "startup.h"
 #include "trace.h"
@@ -31,12 +33,22 @@ static void keep_preemption_timer(const struct vcpu *vcpu, int on)
 		vmwrite(VMCS_CTRL_EXIT, on ? controls | save : controls);
 }
 
-static void arm_preemption(struct vcpu *vcpu, uint32_t ticks)
+static void arm_preemption(struct vcpu *vcpu, uint64_t ticks)
 {
+	const uint64_t steps = ticks >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT);
+
 	keep_preemption_timer(vcpu, 1);
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
-	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, ticks);
-	vcpu->preemption_armed = 1;
+	vmwrite(VMCS_GUEST_PREEMPTION_TIMER, steps < UINT32_MAX ? steps : UINT32_MAX);
+}
+
+/* The timer for the next sign of life of a partition whose vCPU 0 has this CPU: no exit before, unless text waits. */
+void watch_heartbeat(struct vcpu *vcpu)
+{
+	const uint64_t now = rdtsc(), due = CONFIG_HEARTBEATS ? health_heartbeat_due(vcpu, now) : 0;
+
+	if (due && !vcpu->preemption_armed)
+		arm_preemption(vcpu, due - now);
 }
 
 /* Text waits: this vCPU's CPU sees to it by and by. Who prints, pays. */
@@ -45,7 +57,7 @@ void console_follow_up(struct vcpu *vcpu)
 	if (cpu_is_scheduled(this_cpu->index))
 		scheduled_console_due();
 	else if (!vcpu->preemption_armed)
-		arm_preemption(vcpu, (uint32_t)(CONSOLE_PAUSE >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_SHIFT)));
+		arm_preemption(vcpu, CONSOLE_PAUSE), vcpu->preemption_armed = 1;
 }
 
 static void exit_preemption_timer(struct vcpu *vcpu)
@@ -55,6 +67,10 @@ static void exit_preemption_timer(struct vcpu *vcpu)
 	vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls);
 	attention();
 	startup_take(vcpu);
+	if (CONFIG_HEARTBEATS)
+		watch_heartbeat(vcpu);
+	if (CONFIG_HEALTH)
+		health_attend(vcpu);
 	attention_tell();
 	if (console_pump())
 		console_follow_up(vcpu);
@@ -81,6 +97,8 @@ static void exit_exception_or_nmi(struct vcpu *vcpu)
 		if (!cpu_is_scheduled(this_cpu->index))
 			startup_take(vcpu);
 		console_follow_up(vcpu);
+		if (CONFIG_HEALTH && !cpu_is_scheduled(this_cpu->index))
+			health_attend(vcpu);
 		return;
 	}
 	restore_nmi_blocking(info & INTERRUPTION_NMI_UNBLOCKING);
@@ -117,7 +135,11 @@ static void exit_ept_violation(struct vcpu *vcpu)
 	restore_nmi_blocking(qualification & EPT_VIOLATION_NMI_UNBLOCKING);
 	if (CONFIG_MMIO && mmio_access(vcpu, qualification))
 		return;
-	guest_error_skip(vcpu, ERROR_MEMORY, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+	/* The qualification's lowest bits are those of the rights. */
+	if (CONFIG_SEALS && seal_denies(vcpu->partition_index, vmread(VMCS_GUEST_PHYSICAL_ADDRESS), qualification & 7))
+		guest_error_skip(vcpu, ERROR_SEAL, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
+	else
+		guest_error_skip(vcpu, ERROR_MEMORY, VECTOR_GP, what, vmread(VMCS_GUEST_PHYSICAL_ADDRESS));
 }
 
 static void exit_ept_misconfiguration(struct vcpu *vcpu)

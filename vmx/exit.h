@@ -69,6 +69,9 @@ void vcpu_init_cpuid(struct vcpu *vcpu);
 void vcpu_init_msr_bitmap(struct vcpu *vcpu);
 void vcpu_init_io_bitmap(struct vcpu *vcpu);
 
+/* State at the first instruction, and CR0 and CR4 of it; the VMCS is current. Part of vcpu_init(). */
+void vcpu_init_guest_state(struct vcpu *vcpu, const struct config_entry *entry);
+
 /* The answer the guest gets for a leaf, or 0 if it is hidden (all zeros). */
 uint32_t *vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
 
@@ -135,6 +138,9 @@ int uart_interrupts(uint16_t partition);
 
 /* Keep an eye on the console's output for a guest that may not come back soon. */
 void console_follow_up(struct vcpu *vcpu);
+
+/* On a dedicated CPU: exit when its partition's next sign of life is due (vmx/health.h), if it is one of those. */
+void watch_heartbeat(struct vcpu *vcpu);
 
 /* vmx/exit.asm calls this at each exit, with the guest's registers in vcpu->regs; the guest is entered again when it returns.
  * Of the registers, handlers change RAX, RCX, RDX and RBX at most. */

@@ -3,6 +3,7 @@
 #include "core/lib.h"
 #include "companion.h"
 #include "exit.h"
+#include "health.h"
 #include "vmx.h"
 
 #define IO_IN (1u << 3)
@@ -51,6 +52,8 @@ static void output(struct vcpu *vcpu, const struct config_port *p, uint32_t port
 			vcpu_stop(vcpu, "it has switched itself off");
 		break;
 	case PORT_RESET:
+		if (CONFIG_HEALTH && value == 6)
+			health_end(vcpu, HEALTH_REBOOT);
 		if (value == 6)
 			vcpu_stop(vcpu, "it asks for a reset");
 		break;

@@ -27,6 +27,11 @@ void pins_init(void)
 		ioapic_reset(&ioapics[i]);
 }
 
+void pins_reset(const struct config_partition *p)
+{
+	ioapic_reset(ioapic_of(p));
+}
+
 const uint32_t *pins_level(const struct vcpu *vcpu)
 {
 	return vcpu->partition->ioapic ? level[this_cpu->index][vcpu - this_cpu->vcpu] : 0;

@@ -11,6 +11,9 @@
 /* Before any partition runs. Boot CPU. */
 void pins_init(void);
 
+/* As before any partition ran, for one none of whose vCPUs runs. */
+void pins_reset(const struct config_partition *p);
+
 /* An access to the I/O APIC's page. The vCPU whose VMCS is current. */
 enum mmio_result pins_access(struct vcpu *vcpu, uint32_t offset, const struct decoded *d, uint64_t *value);
 

@@ -13,6 +13,7 @@
 #include "core/x86.h"
 #include "exit.h"
 #include "flush.h"
+#include "health.h"
 #include "interrupt.h"
 #include "pins.h"
 #include "startup.h"
@@ -22,12 +23,13 @@
 #define mine (&this_cpu->scheduled)
 
 #define DECISIONS 4u    /* in one stay in root mode */
+#define STEP_TICKS 1500u /* a step of vmx/health.c at most: W */
 #define ENTRY_TICKS 24u /* from reading the TSC to the entry at least, where the preemption timer begins to count */
 
 /* The guest has become able to run: a blocked vCPU that has an interrupt or NMI to take. */
 static void wake(uint16_t slot)
 {
-	if (this_cpu->vcpu[slot].state == VCPU_STOPPED)
+	if (this_cpu->vcpu[slot].state == VCPU_STOPPED && !health_due(&this_cpu->vcpu[slot]))
 		return;
 	trace_wake(&this_cpu->vcpu[slot]);
 	sched_wake(&mine->sched, slot);
@@ -47,7 +49,8 @@ static void take_posted(void)
 		const uint16_t slot = (uint16_t)__builtin_ctzll(slots);
 
 		slots &= slots - 1;
-		if (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS || startup_left(&this_cpu->vcpu[slot]))
+		if (mine->vcpu[slot].halted == HALTED_WITH_INTERRUPTS || startup_left(&this_cpu->vcpu[slot]) ||
+		    health_due(&this_cpu->vcpu[slot]))
 			wake(slot);
 	}
 }
@@ -125,7 +128,19 @@ static inline uint64_t own_event(const struct scheduled_vcpu *v)
 
 	if (CONFIG_IOAPICS && v->poll_due < at)
 		at = v->poll_due;
+	if (CONFIG_HEARTBEATS && v->life_due < at)
+		at = v->life_due;
 	return c && c->timer < at ? c->timer : at;
+}
+
+/* If it is silent, that is asked for what to do about it: as soon as this stay in root mode is over. */
+static __attribute__((noinline)) void look_for_life(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
+{
+	const uint64_t due = health_heartbeat_due(vcpu, now);
+
+	v->life_due = due ? due : SCHED_NEVER;
+	if (health_due(vcpu))
+		mine->changed = 1;
 }
 
 static inline void expire(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t now)
@@ -134,6 +149,8 @@ static inline void expire(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t 
 		lapic_timer_expire(&v->lapic, now);
 	if (CONFIG_IOAPICS && now >= v->poll_due)
 		v->poll_due = pins_poll(vcpu, now);
+	if (CONFIG_HEARTBEATS && now >= v->life_due)
+		look_for_life(vcpu, v, now);
 }
 
 /* Is there something for it to do? What it was sent and its timer count. Its VMCS need not be current. */
@@ -174,6 +191,8 @@ static int decide(uint64_t now)
 	struct vcpu *next;
 
 	mine->resched = 0;
+	if (CONFIG_HEALTH)
+		mine->work = 0;
 	d = sched_decide(&mine->sched, now);
 	trace_decision(&mine->sched);
 	audit_decision(&mine->sched);
@@ -185,6 +204,11 @@ static int decide(uint64_t now)
 	}
 	next = &this_cpu->vcpu[d.entity];
 	v = &mine->vcpu[d.entity];
+	if (health_due(next)) { /* its CPU does that step by step, between entries that exit at once */
+		mine->work = next;
+		make_idle();
+		return 1;
+	}
 	if (CONFIG_COMPANIONS && companion_or(next) != next) {
 		make_current(companion_or(next), v);
 		return 1;
@@ -257,8 +281,15 @@ static inline void look_at_timer(uint64_t now)
 		scheduled_inject(this_cpu->running, v);
 	if (CONFIG_COMPANIONS && this_cpu->running->companion)
 		attend(this_cpu->running, v, now);
-	if (CONFIG_IOAPICS && mine->changed) /* the serial port's interrupt went to another vCPU: look again at once */
+	/* The serial port's interrupt went to another vCPU, or there was no sign of life: look again at once. */
+	if ((CONFIG_IOAPICS || CONFIG_HEARTBEATS) && mine->changed)
 		mine->next_event = 0;
+}
+
+/* Is there time for a step of mine->work, so that neither the next decision nor text comes on top of it? */
+static inline int room_for_step(uint64_t now)
+{
+	return CONFIG_HEALTH && mine->work && now + STEP_TICKS < mine->next_other;
 }
 
 /* Something has happened, or its time has come: who runs, with which interrupt, until when? */
@@ -294,7 +325,26 @@ static void settle(uint64_t now)
 	if (this_cpu->running != &mine->idle)
 		look_at_timer(now);
 	else
-		mine->next_event = CONFIG_IOAPICS && mine->changed ? 0 : mine->next_other;
+		mine->next_event = ((CONFIG_IOAPICS || CONFIG_HEARTBEATS) && mine->changed) || room_for_step(now) ? 0 : mine->next_other;
+}
+
+/* A step for a partition that is stopped or started: in its own time, like what its guest would do. Not on top of the console's. */
+static void work(uint64_t now)
+{
+	struct vcpu *vcpu = mine->work;
+
+	mine->changed = 1;
+	if (mine->idle.worst > vcpu->worst)
+		vcpu->worst = mine->idle.worst;
+	if (!room_for_step(now))
+		return;
+	if (health_due(vcpu)) {
+		health_step(vcpu);
+		return;
+	}
+	if (vcpu->state == VCPU_STOPPED)
+		sched_block(&mine->sched, (uint16_t)(vcpu - this_cpu->vcpu), SCHED_NEVER);
+	mine->resched = 1;
 }
 
 /*
@@ -408,6 +458,8 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 	if (reason == EXIT_REASON_PREEMPTION_TIMER) { /* what is due is looked for on the way back */
 		vcpu->count[reason]++;
 		mine->timer_exit = 1;
+		if (CONFIG_HEALTH && mine->work)
+			work(rdtsc());
 		prepare_entry();
 		mine->timer_exit = 0;
 		trace_entry(vcpu, reason);
@@ -461,6 +513,22 @@ void scheduled_stop(struct vcpu *vcpu)
 	trace_entry(TRACE_NO_EXIT, 0);
 	ASSERT(this_cpu->running != vcpu);
 	enter();
+}
+
+void scheduled_leave(void)
+{
+	mine->resched = 1;
+	mine->changed = 1;
+	prepare_entry();
+	trace_entry(TRACE_NO_EXIT, 0);
+	enter();
+}
+
+void scheduled_clean_registers(struct vcpu *vcpu)
+{
+	struct scheduled_vcpu *v = &mine->vcpu[vcpu - this_cpu->vcpu];
+
+	switch_state_clean(v, v == mine->loaded, mine->xcr0_all);
 }
 
 void scheduled_console_due(void)

@@ -27,6 +27,7 @@ struct scheduled_vcpu {
 	uint64_t msr[SCHEDULED_MSRS];
 	uint64_t dr[4], dr6, cr2, xcr0;
 	uint64_t poll_due; /* pins_poll() is due then */
+	uint64_t life_due; /* a sign of life is looked for then, if its partition gives any */
 	uint16_t slot;     /* its own index */
 	uint8_t halted;    /* enum halted */
 };
@@ -58,6 +59,7 @@ struct scheduled_cpu {
 	volatile uint8_t attention; /* and what for is looked into */
 	uint8_t timer_exit;         /* this stay in root mode is for what is due */
 	uint8_t counts_smis;        /* the CPU has MSR_SMI_COUNT */
+	struct vcpu *work; /* whose partition is stopped or started, in the time of the vCPU that would run: vmx/health.c; or 0 */
 	struct vcpu idle;           /* a VMCS in HLT state, for when nobody runs */
 };
 
@@ -82,6 +84,7 @@ int scheduled_cr8(struct vcpu *vcpu);
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);
+void switch_state_clean(struct scheduled_vcpu *v, int loaded, uint64_t xcr0_all); /* the same for one that has run; loaded: it is in the CPU */
 void switch_state_first(void);
 
 #endif

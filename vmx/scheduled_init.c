@@ -10,6 +10,7 @@
 #include "core/smi.h"
 #include "core/x86.h"
 #include "flush.h"
+#include "health.h"
 #include "pins.h"
 #include "startup.h"
 #include "trace.h"
@@ -47,7 +48,9 @@ static void init_slot(uint16_t i, const struct config_slot *slot)
 		startup_wait(vcpu);
 	if (CONFIG_COMPANIONS && p->companion)
 		companion_init(vcpu);
-	if (slot->vcpu == 0 && !load_both(p, slot->partition)) {
+	if (CONFIG_HEALTH && slot->vcpu == 0) {
+		health_begin(vcpu, load_both(p, slot->partition));
+	} else if (slot->vcpu == 0 && !load_both(p, slot->partition)) {
 		print("%s: not started: its payload is not the one it was configured with\n", p->name);
 		vcpu->state = VCPU_STOPPED;
 	}

@@ -8,6 +8,7 @@
 #include "core/x86.h"
 #include "cr.h"
 #include "exit.h"
+#include "health.h"
 #include "vmx.h"
 
 /* Access rights in real mode after INIT (SDM Vol. 3A, table 9-1): code, data, LDT, busy 16-bit or 32-bit TSS. */
@@ -81,6 +82,8 @@ static void start(struct vcpu *vcpu, uint32_t vector)
 	vmcs_segment(SEGMENT_CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xffff, ACCESS_REAL_CODE);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	vcpu->waiting = 0;
+	if (CONFIG_HEALTH && vcpu->unclean)
+		clean_registers(vcpu);
 }
 
 /* Wait-for-SIPI would block the NMIs by which the core gets at this CPU: the vCPU waits in HLT state, with IF = 0. */
@@ -98,6 +101,8 @@ int startup_take(struct vcpu *vcpu)
 	if (!startup_left(vcpu))
 		return !vcpu->waiting;
 	bits = __atomic_exchange_n(&startup_events[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST);
+	if (CONFIG_HEALTH && bits & EVENT_RESET)
+		clean_park(vcpu);
 	if (bits & EVENT_INIT) {
 		startup_wait(vcpu);
 		vcpu_reset_apic(vcpu);

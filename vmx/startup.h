@@ -16,6 +16,7 @@
 #define EVENT_SIPI (1u << 8)
 #define EVENT_INIT (1u << 9)
 #define EVENT_NMI (1u << 10)
+#define EVENT_RESET (1u << 11) /* of the partition (vmx/clean.c): before all others */
 
 /* Leave events for vCPU `target` of the caller's partition. Any CPU. */
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t events);

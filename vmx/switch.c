@@ -69,21 +69,44 @@ static inline void write_cr2(uint64_t v)
  * All components are saved and loaded, also those that the guest has switched off in its own XCR0: else it would find the last
  * guest's values when it switches them on.
  */
-void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all)
+static inline void save(struct scheduled_vcpu *from, uint64_t xcr0_all)
 {
 	from->xcr0 = xgetbv0();
 	if (from->xcr0 != xcr0_all)
 		xsetbv0(xcr0_all);
 	__asm__ volatile("xsave64 %0" : "=m"(from->fpu) : "a"(~0u), "d"(~0u));
+	save_msrs(from->msr);
+	save_debug(from);
+	from->cr2 = read_cr2();
+}
+
+/* XCR0 is `xcr0_all`; the MSRs have the values of `last`. */
+static inline void load(const struct scheduled_vcpu *to, const uint64_t *last, uint64_t xcr0_all)
+{
 	__asm__ volatile("xrstor64 %0" : : "m"(to->fpu), "a"(~0u), "d"(~0u));
 	if (to->xcr0 != xcr0_all)
 		xsetbv0(to->xcr0);
-	save_msrs(from->msr);
-	load_msrs(to->msr, from->msr);
-	save_debug(from);
+	load_msrs(to->msr, last);
 	load_debug(to);
-	from->cr2 = read_cr2();
 	write_cr2(to->cr2);
+}
+
+void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all)
+{
+	save(from, xcr0_all);
+	load(to, from->msr, xcr0_all);
+}
+
+void switch_state_clean(struct scheduled_vcpu *v, int loaded, uint64_t xcr0_all)
+{
+	uint64_t last[SCHEDULED_MSRS];
+
+	if (loaded)
+		save(v, xcr0_all);
+	memcpy(last, v->msr, sizeof last);
+	switch_state_init(v);
+	if (loaded)
+		load(v, last, xcr0_all);
 }
 
 /* As after RESET: an XSAVE header of zeros gives every component its initial state (SDM Vol. 1, 13.6); MXCSR is loaded from the area. */

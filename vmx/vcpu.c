@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "cr.h"
 #include "exit.h"
+#include "health.h"
 #include "vmx.h"
 
 /* External-interrupt exiting is off: interrupts, timer and EOI of a dedicated core are the guest's. */
@@ -131,7 +132,7 @@ void vmcs_segment(uint32_t number, uint16_t selector, uint64_t base, uint32_t li
 	vmwrite(VMCS_GUEST_ES_ACCESS + 2 * number, access);
 }
 
-static void init_guest_state(struct vcpu *vcpu, const struct config_entry *entry)
+void vcpu_init_guest_state(struct vcpu *vcpu, const struct config_entry *entry)
 {
 	vmcs_segment(SEGMENT_CS, 0x10, 0, 0xffffffff, ACCESS_CODE64);
 	for (uint32_t s = SEGMENT_ES; s <= SEGMENT_GS; s++)
@@ -188,7 +189,7 @@ void vcpu_init(struct vcpu *vcpu, uint16_t partition, uint16_t index)
 	load_vmcs(vcpu);
 	init_controls(vcpu);
 	init_host_state(vcpu);
-	init_guest_state(vcpu, &vcpu->partition->entry);
+	vcpu_init_guest_state(vcpu, &vcpu->partition->entry);
 	vcpu_init_control_registers(vcpu);
 }
 
@@ -205,7 +206,7 @@ void vcpu_init_idle(struct vcpu *vcpu, uint64_t empty_ept)
 	init_controls(vcpu);
 	vmwrite(VMCS_CTRL_EPTP, empty_ept);
 	init_host_state(vcpu);
-	init_guest_state(vcpu, &nobody.entry);
+	vcpu_init_guest_state(vcpu, &nobody.entry);
 	vcpu_init_control_registers(vcpu);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
 	/* External interrupts exit from HLT whatever IF says; Bochs wants it to be set. None is ever delivered here. */
@@ -223,12 +224,15 @@ void vcpu_run(struct vcpu *vcpu)
 
 void vcpu_stop(struct vcpu *vcpu, const char *why)
 {
-	vcpu->state = VCPU_STOPPED;
+	if (!CONFIG_HEALTH)
+		vcpu->state = VCPU_STOPPED;
 	audit(AUDIT_SAFETY, AUDIT_STOP, vcpu->partition_index, vcpu->index, vcpu_exits(vcpu));
-	if (!cpu_is_scheduled(this_cpu->index))
+	if (!CONFIG_HEALTH && !cpu_is_scheduled(this_cpu->index))
 		cpu_quiet_apic();
 	print("%s: vCPU %u stopped: %s, after %lu exits, longest stay in root mode %u ticks\n", vcpu->partition->name,
 	      vcpu->index, why, vcpu_exits(vcpu), vcpu->worst);
+	if (CONFIG_HEALTH)
+		health_end(vcpu, HEALTH_CALL);
 	if (cpu_is_scheduled(this_cpu->index)) {
 		console_follow_up(vcpu);
 		scheduled_stop(vcpu);

@@ -42,6 +42,7 @@ struct vcpu {
 	uint8_t preemption_armed;
 	uint8_t waiting; /* for a SIPI */
 	uint8_t state;
+	uint8_t unclean; /* registers outside the VMCS are of its last life */
 	struct companion *devices;   /* the companion that answers for its devices, or 0 */
 	struct companion *companion; /* the same in vCPU 0, which has its timer and its interrupts; else 0 */
 	struct vcpu *master;         /* of a companion; else 0 */
@@ -80,6 +81,12 @@ _Noreturn void scheduled_run(uint64_t epoch);
 
 /* This vCPU does not run again; goes on with the others. */
 _Noreturn void scheduled_stop(struct vcpu *vcpu);
+
+/* vmx/health.c has taken the vCPU that runs from its guest: enter whoever is to run. */
+_Noreturn void scheduled_leave(void);
+
+/* Its registers outside the VMCS as before the first entry. It does not run. */
+void scheduled_clean_registers(struct vcpu *vcpu);
 
 /* The guest has written an MSR that vmx/switch.c keeps. */
 void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value);

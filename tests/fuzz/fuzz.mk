@@ -7,7 +7,7 @@
 FUZZ_acpi := core/acpi.c
 FUZZ_audit := $(SEAM_SOURCES) $(SEAM)/config.c
 FUZZ_consolemux := core/consolemux.c
-FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c $(SEAM)/config.c
+FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c config/validate_health.c config/validate_devices.c config/validate_pci.c config/validate_ports.c $(SEAM)/config.c
 FUZZ_dmar := vtd/dmar.c
 FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c

@@ -15,12 +15,14 @@ HOST_lapic := vmx/lapic.c
 HOST_lapic_timer := vmx/lapic.c
 HOST_legacy := $(wildcard guest/apps/legacy/*.c)
 HOST_linear := vmx/linear.c
+HOST_life := core/life.c
 HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
+HOST_reload := core/reload.c core/sha256.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
 HOST_txt := boot/txt_needs.c
-HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c config/validate_ports.c
+HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_health.c config/validate_devices.c config/validate_pci.c config/validate_ports.c
 HOST_validate_io := config/validate_io.c
 HOST_validate_devices := config/validate_devices.c
 HOST_vtd := vtd/format.c
@@ -40,7 +42,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/counters.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(wildcard hypercall/*.c) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := $(shell echo $$((120 * $${BULKHEAD_TIME_FACTOR:-1}))) # seconds a program

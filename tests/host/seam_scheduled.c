@@ -36,6 +36,13 @@ void switch_state_init(struct scheduled_vcpu *v)
 	memset(v->msr, 0, sizeof v->msr);
 }
 
+void switch_state_clean(struct scheduled_vcpu *v, int loaded, uint64_t xcr0_all)
+{
+	(void)loaded;
+	(void)xcr0_all;
+	switch_state_init(v);
+}
+
 void switch_state_first(void)
 {
 }

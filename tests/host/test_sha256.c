@@ -77,12 +77,45 @@ static void any_cut(void **state)
 	}
 }
 
+/* The same in steps, whatever the size: none takes more than it asks for. */
+static void in_steps(void **state)
+{
+	uint8_t message[300], whole[SHA256_SIZE], stepped[SHA256_SIZE];
+	struct sha256_steps s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof message; i++)
+		message[i] = (uint8_t)(i * 53 + 7);
+	for (size_t size = 0; size <= sizeof message; size++) {
+		size_t taken = 0;
+		unsigned steps = 0;
+		int done = 0;
+
+		sha256(message, size, whole);
+		sha256_begin(&s, size);
+		for (; !done; steps++) {
+			uint8_t piece[SHA256_BLOCK];
+			size_t n = sha256_wants(&s);
+
+			assert_true(taken + n <= size);
+			memcpy(piece, message + taken, n);
+			done = sha256_step(&s, n ? piece : NULL);
+			taken += n;
+		}
+		assert_int_equal(taken, size);
+		assert_int_equal(steps, 4 * ((size + 8) / SHA256_BLOCK + 1));
+		sha256_result(&s, stepped);
+		assert_memory_equal(stepped, whole, SHA256_SIZE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nist_vectors),
 		cmocka_unit_test(million_a),
 		cmocka_unit_test(any_cut),
+		cmocka_unit_test(in_steps),
 	};
 
 	return cmocka_run_group_tests_name("sha256", tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct table {
 	struct config_window windows[2][3];
 	struct config_memory memories[5];
 	struct config_partition partitions[2];
+	struct config_health health[2];
 	struct config_vcpu vcpus[2][4];
 	struct config_map maps[2][4];
 	struct config_segment segments[2][2];
@@ -83,8 +84,21 @@ static void good_partition(struct table *t, unsigned i)
 		            [ERROR_INTERRUPT] = ACTION_INJECT,
 		            [ERROR_EXIT] = ACTION_STOP,
 		            [ERROR_PAYLOAD] = ACTION_STOP,
-		            [ERROR_COMPANION] = ACTION_STOP },
+		            [ERROR_COMPANION] = ACTION_STOP,
+		            [ERROR_SEAL] = ACTION_INJECT },
 	};
+}
+
+/* Both partitions have a health table; that of the first. */
+static struct config_health *healthy(struct table *t)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		t->health[i] = (struct config_health){
+			.restarts = 3, .restart_period_ms = 10, .standby = CONFIG_NONE, .schedule = CONFIG_NONE
+		};
+		t->partitions[i].health = &t->health[i];
+	}
+	return &t->health[0];
 }
 
 static void good_vcpu(struct table *t, uint16_t partition, uint16_t vcpu, uint16_t cpu)
@@ -366,6 +380,28 @@ static void companion(struct table *t)
 	X(console_high, RULE_CONSOLE, NONE, NONE, NONE, t->config.uart_port = 0xfff9)                                \
 	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff)                             \
 	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)                           \
+	X(health_missing, RULE_HEALTH, 1, HEALTH_MISSING, NONE, healthy(t); t->partitions[1].health = 0)             \
+	X(health_action, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->action[ERROR_MEMORY] = ACTION_RESTART)             \
+	X(health_call, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->hypercalls |= 1ull << BH_RAISE_ERROR)                \
+	X(health_nobody, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 4)                              \
+	X(health_no_call, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 2)                             \
+	X(health_unwatched, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->controls = 2;                          \
+	  p->hypercalls |= 7ull << BH_PARTITION_STOP)                                                                \
+	X(health_stop, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t); p->hypercalls |= 1ull << BH_PARTITION_STOP) \
+	X(heartbeat_call, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = 1000)                      \
+	X(heartbeat_none, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t); p->hypercalls |= 1ull << BH_HEARTBEAT) \
+	X(heartbeat_long, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = HEARTBEAT_MAX_US + 1;      \
+	  p->hypercalls |= 1ull << BH_HEARTBEAT)                                                                     \
+	X(restarts_many, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restarts = RESTARTS_MAX + 1)             \
+	X(restarts_period, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restart_period_ms = 0)                 \
+	X(standby_self, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 0)                               \
+	X(standby_nobody, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 2)                             \
+	X(standby_missing, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t); p->action[ERROR_EXIT] = ACTION_FAILOVER) \
+	X(failure_none, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t)->schedule = 2)                            \
+	X(schedule_missing, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t); p->action[ERROR_EXIT] = ACTION_SCHEDULE) \
+	X(seals_many, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t)->seals = 1; p->hypercalls |= 1ull << BH_SEAL)   \
+	X(seals_call, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t); p->hypercalls |= 1ull << BH_SEAL)              \
+	X(held_absurd, RULE_HEALTH, 0, HEALTH_HELD, NONE, healthy(t)->held = 2)                                      \
 	X(mmio, RULE_MMIO, 0, NONE, NONE, p->xapic = 1) /* the others of its kind: test_validate_io.c */
 
 /* The same for CPU time: the fault's schedule and CPU, what is needed and what there is, stand before the change. */
@@ -504,6 +540,11 @@ static void test_good_passes(void **state)
 	t.vcpus[1][1].background = 1;
 	t.config.flush = 0;
 	t.ports[0][1].kind = PORT_PASS; /* with no console of the host's own, the UART may be given away */
+	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
+	good(&t);
+	healthy(&t)->watches = 3, t.health[0].controls = 2, t.health[0].heartbeat = 1000, t.health[0].standby = 1, t.health[0].held = 1;
+	t.health[0].schedule = 1, t.partitions[0].action[ERROR_EXIT] = ACTION_SCHEDULE, t.partitions[0].action[ERROR_MEMORY] = ACTION_FAILOVER;
+	t.partitions[0].hypercalls |= HEALTH_CALLS & ~(1ull << BH_SEAL);
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 	good(&t);
 	logs(&t);

@@ -28,10 +28,19 @@ static const char *const error_constants[ERROR_CLASS_COUNT] = {
 	[ERROR_EXIT] = "ERROR_EXIT",
 	[ERROR_PAYLOAD] = "ERROR_PAYLOAD",
 	[ERROR_COMPANION] = "ERROR_COMPANION",
+	[ERROR_OVERRUN] = "ERROR_OVERRUN",
+	[ERROR_SILENCE] = "ERROR_SILENCE",
+	[ERROR_APPLICATION] = "ERROR_APPLICATION",
+	[ERROR_SEAL] = "ERROR_SEAL",
 };
 static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ACTION_IGNORE",
 	[ACTION_INJECT] = "ACTION_INJECT",
+	[ACTION_RECORD] = "ACTION_RECORD",
+	[ACTION_MONITOR] = "ACTION_MONITOR",
+	[ACTION_SCHEDULE] = "ACTION_SCHEDULE",
+	[ACTION_RESTART] = "ACTION_RESTART",
+	[ACTION_FAILOVER] = "ACTION_FAILOVER",
 	[ACTION_STOP] = "ACTION_STOP",
 	[ACTION_HALT_MACHINE] = "ACTION_HALT_MACHINE",
 };
@@ -237,6 +246,20 @@ static void emit_mmio(FILE *out, const struct config_partition *p, unsigned inde
 	fprintf(out, "};\n");
 }
 
+static void emit_health(FILE *out, const struct config_partition *p, unsigned index)
+{
+	const struct config_health *h = p->health;
+
+	if (h == NULL)
+		return;
+	fprintf(out,
+	        "\nstatic const struct config_health p%u_health = {\n\t.watches = 0x%" PRIx64 ",\n\t.controls = 0x%" PRIx64
+	        ",\n\t.heartbeat = %u,\n\t.restart_period_ms = %u,\n\t.restarts = %u,\n\t.standby = 0x%x,\n"
+	        "\t.schedule = 0x%x,\n\t.held = %u,\n\t.seals = %u,\n};\n",
+	        index, h->watches, h->controls, h->heartbeat, h->restart_period_ms, h->restarts, h->standby, h->schedule,
+	        h->held, h->seals);
+}
+
 static void emit_interrupts(FILE *out, const struct config *c)
 {
 	if (c->interrupt_count == 0)
@@ -304,6 +327,8 @@ static void emit_partition(FILE *out, const struct plan *plan, unsigned index, c
 	        "\t\t.vcpu_count = %u,\n\t\t.map_count = %u,\n\t\t.segment_count = %u,\n\t\t.cpuid_count = %u,\n"
 	        "\t\t.msr_count = %u,\n\t\t.port_count = %u,\n",
 	        p->vcpu_count, p->map_count, p->segment_count, p->cpuid_count, p->msr_count, p->port_count);
+	if (p->health != NULL)
+		fprintf(out, "\t\t.health = &p%u_health,\n", index);
 	if (p->mmio_count > 0)
 		fprintf(out, "\t\t.mmio = p%u_mmio,\n\t\t.mmio_count = %u,\n\t\t.ioapic = %u,\n\t\t.xapic = %u,\n",
 		        index, p->mmio_count, p->ioapic, p->xapic);
@@ -382,6 +407,7 @@ void emit_config(FILE *out, const struct plan *plan)
 		lists[i].msrs = emit_msrs(out, &plan->partitions[i], i);
 		lists[i].ports = emit_ports(out, &plan->partitions[i], i);
 		emit_mmio(out, &plan->partitions[i], i);
+		emit_health(out, &plan->partitions[i], i);
 	}
 	fprintf(out, "\nstatic const struct config_partition partitions[] = {\n");
 	for (unsigned i = 0; i < c->partition_count; i++)
@@ -504,6 +530,21 @@ static void emit_device_sizes(FILE *out, const struct config *c)
 	        mmio, xapic, ioapics, c->interrupt_count);
 }
 
+static void emit_health_sizes(FILE *out, const struct config *c)
+{
+	unsigned heartbeats = 0, seals = 0;
+
+	for (unsigned i = 0; i < c->partition_count; i++) {
+		const struct config_health *h = c->partitions[i].health;
+		heartbeats += h != NULL && h->heartbeat != 0;
+		seals += h != NULL && h->seals;
+	}
+	fprintf(out,
+	        "/* Partitions may be stopped and started again; those with a heartbeat, and that may seal pages. */\n"
+	        "#define CONFIG_HEALTH %u\n#define CONFIG_HEARTBEATS %u\n#define CONFIG_SEALS %u\n",
+	        has_health(c), heartbeats, seals);
+}
+
 static void emit_companion_sizes(FILE *out, const struct config *c)
 {
 	unsigned companions = 0, most = 0, vcpus = 0;
@@ -558,6 +599,7 @@ void emit_sizes(FILE *out, const struct plan *plan)
 	emit_companion_sizes(out, c);
 	emit_pci_sizes(out, plan);
 	emit_ports_sizes(out, plan);
+	emit_health_sizes(out, c);
 	fprintf(out,
 	        "#define CONFIG_EPT_PAGES %u /* all partitions, at the worst placement */\n"
 	        "#define CONFIG_EPT_PAGES_MAX %u /* of one partition */\n",

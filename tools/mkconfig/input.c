@@ -28,6 +28,10 @@ const char *const error_names[ERROR_CLASS_COUNT] = {
 	[ERROR_EXIT] = "exit",
 	[ERROR_PAYLOAD] = "payload",
 	[ERROR_COMPANION] = "companion",
+	[ERROR_OVERRUN] = "overrun",
+	[ERROR_SILENCE] = "silence",
+	[ERROR_APPLICATION] = "application",
+	[ERROR_SEAL] = "seal",
 };
 
 static const cyaml_schema_value_t word = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX) };
@@ -113,6 +117,10 @@ static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("exit", struct in_errors, action[ERROR_EXIT]),
 	TEXT_OPTIONAL("payload", struct in_errors, action[ERROR_PAYLOAD]),
 	TEXT_OPTIONAL("companion", struct in_errors, action[ERROR_COMPANION]),
+	TEXT_OPTIONAL("overrun", struct in_errors, action[ERROR_OVERRUN]),
+	TEXT_OPTIONAL("silence", struct in_errors, action[ERROR_SILENCE]),
+	TEXT_OPTIONAL("application", struct in_errors, action[ERROR_APPLICATION]),
+	TEXT_OPTIONAL("seal", struct in_errors, action[ERROR_SEAL]),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t mmio_fields[] = {
@@ -157,6 +165,14 @@ static const cyaml_schema_field_t partition_fields[] = {
 	LIST_OPTIONAL(struct in_partition, devices, device_entry, DEVICE_SLOTS),
 	MAPPING_OPTIONAL(struct in_partition, on_error, error_fields),
 	MAPPING_OPTIONAL(struct in_partition, companion, companion_fields),
+	LIST_OPTIONAL(struct in_partition, watches, word, CONFIG_MAX_PARTITIONS),
+	LIST_OPTIONAL(struct in_partition, controls, word, CONFIG_MAX_PARTITIONS),
+	TEXT_OPTIONAL("heartbeat", struct in_partition, heartbeat),
+	TEXT_OPTIONAL("restarts", struct in_partition, restarts),
+	TEXT_OPTIONAL("start", struct in_partition, start),
+	TEXT_OPTIONAL("standby", struct in_partition, standby),
+	TEXT_OPTIONAL("failure_schedule", struct in_partition, failure_schedule),
+	TEXT_OPTIONAL("seals", struct in_partition, seals),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t partition_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition,

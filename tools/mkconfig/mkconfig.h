@@ -119,6 +119,9 @@ struct in_partition {
 	unsigned interrupts_count, devices_count;
 	struct in_errors *on_error;
 	struct in_companion *companion;
+	const char **watches, **controls;
+	const char *heartbeat, *restarts, *start, *standby, *failure_schedule, *seals; /* health.c */
+	unsigned watches_count, controls_count;
 	unsigned master; /* of a companion's own entry, which input_load() appends; its cpus_count is 0 */
 	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count, priority_count, budget_count;
 };
@@ -228,6 +231,7 @@ struct plan_partition {
 	struct config_msr *msrs;
 	struct config_port *ports;
 	struct config_mmio mmio[CONFIG_MAX_MMIO];
+	struct config_health health;
 	unsigned *msr_origin, *port_origin; /* index in the file's list, or ORIGIN_DEFAULT */
 	bool *feature_shown;                /* index: row of features.def */
 	uint64_t memory_size;
@@ -332,6 +336,11 @@ void emit_pci_sizes(FILE *out, const struct plan *plan);
 void trust_build(struct plan *plan);
 void emit_trust(FILE *out, const struct plan *plan);
 void emit_trust_sizes(FILE *out, const struct plan *plan);
+
+/* health.c: a partition's life beside that of the others; after all partitions' rights and the schedules */
+void health_build(struct plan *plan);
+bool has_health(const struct config *c); /* any of them asks for something of it */
+extern const char *const health_keys[];  /* by value of config_fault.index, for RULE_HEALTH */
 
 /* prove.c */
 void prove(struct plan *plan);

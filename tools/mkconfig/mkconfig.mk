@@ -3,7 +3,7 @@
 BUILD ?= build
 HOSTCC ?= gcc
 MKCONFIG = $(BUILD)/mkconfig
-MKCONFIG_SOURCES = $(sort $(wildcard tools/mkconfig/*.c)) config/validate.c config/validate_time.c config/validate_io.c config/validate_devices.c config/validate_pci.c \
+MKCONFIG_SOURCES = $(sort $(wildcard tools/mkconfig/*.c)) config/validate.c config/validate_time.c config/validate_io.c config/validate_health.c config/validate_devices.c config/validate_pci.c \
 	config/validate_ports.c ept/pagetable.c ept/walk.c core/sha256.c
 MKCONFIG_HEADERS = $(wildcard tools/mkconfig/*.h config/*.h ept/*.h guest/kit/info.h hypercall/*.h core/sha256.h) config/features.def
 MKCONFIG_CFLAGS = -std=c17 -O1 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \

@@ -335,6 +335,7 @@ void plan_build(struct plan *plan, const struct in_file *in)
 	ports_build(plan);
 	schedules_build(plan);
 	pci_vectors(plan);
+	health_build(plan);
 	c->cpus = plan->cpus;
 	c->memories = plan->memories;
 	c->partitions = plan->partitions;
@@ -393,6 +394,8 @@ static unsigned fault_line(const struct plan *plan, const struct config_fault *f
 	case RULE_DOORBELL:
 	case RULE_DOORBELL_CHANNEL:
 		return ports_fault_line(plan, f);
+	case RULE_HEALTH:
+		return line_of("partitions/%u/%s", partition, health_keys[f->index]);
 	case RULE_MMIO:
 	case RULE_APIC:
 	case RULE_INTERRUPT:

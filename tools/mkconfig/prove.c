@@ -87,6 +87,7 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 		bool small = plan->config.itlb_multihit == ITLB_SMALL_PAGES && (m->rights & RIGHT_EXEC) != 0;
+		small |= p->health != NULL && p->health->seals && plan->memories[m->memory].owner == partition;
 		allowed[count] = (struct walk_allowed){
 			.in = m->gpa, .out = hpa[m->memory] + m->offset, .size = m->size, .rights = m->rights
 		};

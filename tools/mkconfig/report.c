@@ -52,7 +52,8 @@ const char *actions_text(const struct config_partition *p, unsigned first, unsig
 {
 	const char *list = "";
 
-	for (unsigned i = first; i < end; i++)
+	/* Behind ERROR_COMPANION stand those that can happen only where there are health tables. */
+	for (unsigned i = first; i < end && (i <= ERROR_COMPANION || p->health != NULL); i++)
 		list = text("%s%s%s: %s", list, i > first ? ", " : "", error_names[i], action_names[p->action[i]]);
 	return list;
 }
@@ -210,8 +211,8 @@ void emit_plan(FILE *out, const struct plan *plan)
 			fprintf(out, "    PCI         %s\n", pci_text(plan, i));
 		fprintf(out, "    MSRs        %u direct, %u answered by the core\n", count_msrs(plan, p, true),
 		        count_msrs(plan, p, false));
-		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_CLASS_COUNT / 2));
-		fprintf(out, "                %s\n", actions_text(p, ERROR_CLASS_COUNT / 2, ERROR_CLASS_COUNT));
+		fprintf(out, "    on error    %s\n", actions_text(p, 0, ERROR_COMPANION / 2));
+		fprintf(out, "                %s\n", actions_text(p, ERROR_COMPANION / 2, ERROR_CLASS_COUNT));
 		fprintf(out, "    tables      %u pages of EPT at most\n", plan->extra[i].ept_pages);
 	}
 	emit_flows(out, plan);

@@ -23,12 +23,17 @@ const char *const port_names[PORT_KIND_COUNT] = {
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
 	[ACTION_INJECT] = "inject",
+	[ACTION_RECORD] = "record",
+	[ACTION_MONITOR] = "monitor",
+	[ACTION_SCHEDULE] = "switch_schedule",
+	[ACTION_RESTART] = "restart",
+	[ACTION_FAILOVER] = "failover",
 	[ACTION_STOP] = "stop",
 	[ACTION_HALT_MACHINE] = "halt_machine",
 };
 
 /* A right's name in the file, and the calls that it brings. */
-const char *const hypercall_names[] = { "version", "console", "counters", "stop", "audit" };
+const char *const hypercall_names[] = { "version", "console", "counters", "stop", "audit", "raise_error" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 	1ull << BH_VERSION,
@@ -36,6 +41,7 @@ static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
 	1ull << BH_COUNTER,
 	1ull << BH_STOP,
 	1ull << BH_AUDIT,
+	1ull << BH_RAISE_ERROR,
 };
 
 #define MISC_FAST_STRINGS 1u
@@ -379,7 +385,9 @@ static void build_actions(const struct plan *plan, unsigned partition)
 		[ERROR_MSR] = ACTION_INJECT,         [ERROR_PORT] = ACTION_IGNORE,
 		[ERROR_INSTRUCTION] = ACTION_INJECT, [ERROR_INTERRUPT] = ACTION_INJECT,
 		[ERROR_EXIT] = ACTION_STOP,          [ERROR_PAYLOAD] = ACTION_STOP,
-		[ERROR_COMPANION] = ACTION_STOP,
+		[ERROR_COMPANION] = ACTION_STOP,     [ERROR_OVERRUN] = ACTION_IGNORE,
+		[ERROR_SILENCE] = ACTION_STOP,       [ERROR_APPLICATION] = ACTION_IGNORE,
+		[ERROR_SEAL] = ACTION_INJECT,
 	};
 	const struct in_errors *in = plan->extra[partition].in->on_error;
 

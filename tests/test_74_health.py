@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Partitions that stop, start again, are watched, take over from each other, and seal their memory (docs/health.md)."""
+import re
+
+import pytest
+
+import image
+
+MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
+W = 1500
+
+
+@pytest.mark.time_limit(150)
+def test_thousand_restarts_on_a_cpu_of_its_own(machine):
+    """Each life begins as new and ends by a triple fault, forbidden memory, or its own word; the neighbour misses nothing."""
+    m = image.boot(machine, "restart", cpus=2)
+    line = m.wait_for(r"^\[phoenix\] RESULT phoenix lives=(\d+) dirty=(\w+) strays=(\d+) took=(\d+) (\d+)", timeout=140, on="e9")
+    assert (int(line[1]), int(line[2], 16), int(line[3])) == (1000, 0, 0)
+    assert int(line[5]) < 2 * int(line[4]), "a restart takes longer than another"
+    assert re.search(r"^\[loop\] rt: periods \d+ missed 0", m.e9, re.MULTILINE)
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(80)
+def test_restarts_in_windows_of_its_own(machine):
+    """On a shared CPU the work is done in the partition's own windows, in steps below W."""
+    m = image.boot(machine, "restart_shared")
+    line = m.wait_for(r"^\[phoenix\] RESULT phoenix lives=(\d+) dirty=(\w+) strays=(\d+)", timeout=70, on="e9")
+    assert (int(line[1]), int(line[2], 16), int(line[3])) == (30, 0, 0)
+    stay = m.wait_for(r"^\[core\] phoenix: vCPU 0 stopped: .* longest stay in root mode (\d+) ticks", timeout=20, on="e9")
+    assert int(stay[1]) < W
+    assert re.search(r"^\[loop\] rt: periods 2000 missed 0", m.e9, re.MULTILINE)
+    assert not re.search(MISSED, m.e9, re.MULTILINE)
+
+
+@pytest.mark.time_limit(120)
+def test_monitor(machine):
+    """A monitor queries, stops, starts, resets, and sees a fail-over, heartbeats that stop, a restart limit, seals: tests/system/monitor.yaml."""
+    m = image.boot(machine, "monitor", cpus=3)
+    line = m.wait_for(r"^\[monitor\] RESULT monitor bad=(\d+) lives=(\d+)", timeout=110, on="e9")
+    assert not re.findall(r"^\[monitor\] MONITOR .* BAD .*$", m.e9, re.MULTILINE)
+    assert (int(line[1]), int(line[2])) == (0, 2)
+    assert len(re.findall(r"^\[monitor\] MONITOR .* ok ", m.e9, re.MULTILINE)) == 47
