@@ -62,8 +62,8 @@ CONFIG_C := $(OBJDIR)/config.c
 CONFIG_SIZES_H := $(OBJDIR)/config_sizes.h
 $(OBJDIR)/inputs.mk: $(CONFIG) $(BUILD)/mkconfig
 	@mkdir -p $(@D)
-	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) 2>/dev/null | sed 's,^,$(BUILD)/,' | tr '\n' ' ')" > $@
-ifneq ($(filter all image plan run pcrs sign,$(or $(MAKECMDGOALS),all)),)
+	@printf '$(OBJDIR)/config.stamp: %s\n' "$$($(BUILD)/mkconfig inputs $(CONFIG) --root $(BUILD) 2>/dev/null | tr '\n' ' ')" > $@
+ifneq ($(filter all image plan run pcrs sign probe usb,$(or $(MAKECMDGOALS),all)),)
 -include $(OBJDIR)/inputs.mk
 # In a second pass: what config.mk needs is in inputs.mk.
 ifneq ($(wildcard $(OBJDIR)/inputs.mk),)
@@ -211,6 +211,8 @@ help:
 	echo "make pcrs        what the TPM's PCRs will hold, of a CONFIG with the key trust"
 	echo "make attest      predicted, measured, quoted, verified; and each change caught"
 	echo "make sign        sign the image: KEY=FILE CERT=FILE"
+	echo "make probe       build/probe.efi: what a board has, written to a file that 'board: {file: ...}' reads"
+	echo "make usb         build/usb.img: CONFIG's image, its payloads and probe.efi, to start a board from"
 	echo "make rt          PREEMPT_RT Linux: how late a real-time thread wakes, with a picture"
 	echo "make size        bytes, memory and lines"
 	echo "make plan        memory, CPUs and rights of CONFIG, as text and picture"
@@ -233,10 +235,16 @@ attest: | $(CACHE)/qemu/version
 $(CACHE)/qemu/version:
 	@tools/setup --only qemu
 
+# A stick for a board: a FAT image, to be written with dd. It holds CONFIG's image with its payloads, and probe.efi beside it.
+.PHONY: usb
+usb: image probe
+	tools/usb $(OBJDIR) $(BUILD)/probe.efi $(BUILD)/usb.img
+
 # ---- tests, figures, tools -----------------------------------------------------------------------------------------
 include tests/selfcheck/selfcheck.mk
 include tests/noacpi/noacpi.mk
 include tools/enrol/enrol.mk
+include tools/probe/probe.mk
 include tests/host/host.mk
 include tests/fuzz/fuzz.mk
 
@@ -246,6 +254,7 @@ TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(wildcard tests/system/*
 # One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.
 test-images: $(BUILD)/mkconfig guest selfcheck
 	@set -e; for c in $(TEST_CONFIGS); do $(MAKE) --no-print-directory CONFIG=$$c image; done
+	@$(MAKE) --no-print-directory CONFIG=tests/system/hello.yaml probe
 doctor: selfcheck
 	@tools/doctor
 

@@ -212,3 +212,47 @@ def test_secure_boot(machine, tmp_path):
         m.wait_for(r"Access Denied", timeout=60, on="com1")
         m.kill()
         assert "boot:" not in m.e9, f"{refused} has run"
+
+
+# ---- the board ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.time_limit(120)
+def test_probe(machine, tmp_path):
+    """What it writes is what the machine has, and a configuration can be made with it."""
+    devices = ["intel-iommu,intremap=on", "edu,addr=4", "pcie-root-port,id=acs,addr=5,chassis=1", "e1000e,bus=acs,romfile=",
+               "pcie-root-port,id=plain,addr=6,chassis=2,disable-acs=on", "e1000e,bus=plain,romfile="]
+    m = machine(os.path.join(BUILD, "probe.efi"), emulator=qemu.Machine, tpm="tis", cpus=3, memory=1024, devices=devices)
+    m.wait_for(r"^boot: RESULT probe ok", timeout=60, on="e9")
+    m.kill()
+    board = m.file("BOARD.YAML").decode()
+    (tmp_path / "board.yaml").write_text(board)
+    assert "cpus: 3\n" in board and 900 <= int(re.search(r"^memory: (\d+) MiB$", board, re.MULTILINE)[1]) <= 1024
+    groups = dict(re.findall(r'function: "([0-9a-f:./]+)", group: "(\d+)"}', board))
+    assert re.search(r"0000:00:04\.0.* # 1234:11e8 class 00ff00", board)
+    assert len({groups[f] for f in ("0000:00:04.0", "0000:00:05.0", "0000:00:05.0/00.0", "0000:00:06.0")}) == 4, "ACS keeps apart"
+    assert groups["0000:00:06.0/00.0"] == groups["0000:00:06.0"], "a port without ACS does not"
+    assert groups["0000:00:1f.0"] == groups["0000:00:1f.2"] == groups["0000:00:1f.3"], "one device without ACS"
+    assert "boot: CPU lacks, and must have: CPUID.1:ECX[5] VMX" in m.e9 and "# CPU: not good enough" in board
+    for line in ("# VT-d: DMAR is there", "# TPM 2.0: yes", "# Secure Boot: off"):
+        assert line in board
+    with open(os.path.join(TOP, "tests/system/hello.yaml"), encoding="utf-8") as f:
+        made = re.sub("^board: .*", "board: {file: board.yaml}", f.read(), flags=re.MULTILINE)
+    (tmp_path / "made.yaml").write_text(made)
+    tool = [os.path.join(BUILD, "mkconfig"), "check", str(tmp_path / "made.yaml"), "--root", str(tmp_path)]
+    assert ": good: 1 partitions, 3 CPUs" in subprocess.run(tool, check=True, capture_output=True, text=True).stdout
+    for content, message in (("cpus: 3\n", "board: 'memory' is missing in board.yaml"),
+                             ("cpus: [\n", f"board file {tmp_path}/board.yaml, line "),
+                             ("cpus: 1\nmemory: 1 GiB\nfile: x\n", f"board file {tmp_path}/board.yaml: it names another file, x"),
+                             ("cpus: 0\nmemory: 1 GiB\n", "cpus: 0 is not within 1")):
+        (tmp_path / "board.yaml").write_text(content)
+        run = subprocess.run(tool, check=False, capture_output=True, text=True)
+        assert run.returncode == 1 and f"made.yaml:4: {message}" in run.stderr, run.stderr
+
+
+@pytest.mark.time_limit(90)
+def test_probe_where_vtx_is(machine):
+    """In Bochs: the CPU is good; there is no TPM and no DMAR."""
+    m = machine(os.path.join(BUILD, "probe.efi"))
+    m.wait_for(r"^boot: RESULT probe ok", timeout=60, on="e9")
+    assert re.search(r"^boot: CPU: good for configuration", m.e9, re.MULTILINE) and "must have" not in m.e9
+    assert "boot: TPM 2.0: none that the firmware lends" in m.e9 and "boot: VT-d: none" in m.e9

@@ -1,11 +1,21 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A measured start of a built image in QEMU with swtpm, and what stays of it: PCRs, event log. For tools/attest and the tests."""
+"""A measured start of a built image in QEMU with swtpm, and what stays of it: PCRs, event log. For tools/attest and the tests.
+
+As a program: what measuring costs beside hashing. tools/measured.py build/NAME [RUNS]
+"""
 
 import os
 import re
+import statistics
+import sys
+import tempfile
 
-import eventlog
-import qemu
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import eventlog  # noqa: E402
+import qemu  # noqa: E402
 
 END = r"^RESULT (core|boot) stop"       # TCG has no VMX: where a good start ends
 LOG_LINE = (r"trust: event log ([0-9a-f]+), last event ([0-9a-f]+); final events ([0-9a-f]+), from number (\d+) on")
@@ -52,3 +62,44 @@ def start(build, efi=None, files=None, **options):
         return Start(machine)
     finally:
         machine.kill()
+
+
+# ---- what it costs ---------------------------------------------------------------------------------------------------
+
+COST_LIMIT = 5      # percent
+
+
+def costs(build, empty):
+    """(ticks from the loader's start to the jump, of these for measuring). empty: each measurement is of no data at all, so that
+    hashing costs nothing, and what is left is the TPM's and the log's work (tests/noacpi/tcg2.h)."""
+    image, files, efi = os.path.join(build, "bulkhead.efi"), payload_files(build), None
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as damage:
+        if empty:
+            damage.write("tpm empty\n")
+            damage.flush()
+            files += [(image, "BULKHEAD.EFI"), (damage.name, "DAMAGE.TXT")]
+            efi = os.path.join(os.path.dirname(os.path.normpath(build)), "noacpi.efi")
+        done = start(build, efi=efi, files=files, memory=768)
+    done.machine.cleanup()
+    total = re.search(r"loader: (\d+) ticks", done.text)
+    return int(total[1]), int(re.search(r"FAILED; banks \w+; (\d+) ticks", done.text)[1])
+
+
+def main():
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit(__doc__)
+    build, runs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 5
+    full = [costs(build, False) for _ in range(runs)]
+    empty = [costs(build, True) for _ in range(runs)]
+    rest = statistics.median(total - measuring for total, measuring in full + empty)
+    beside = statistics.median(measuring for _, measuring in empty)
+    hashing = statistics.median(measuring for _, measuring in full) - beside
+    print(f"loader to hand-over, ticks, medians of {runs} runs each: {rest:.0f} without measuring, {hashing:.0f} hashing, "
+          f"{beside:.0f} the rest of measuring")
+    share = 100 * beside / rest
+    print(f"figure measured_launch_beside_hashing {share:.1f} % {COST_LIMIT} {'over' if share > COST_LIMIT else 'ok'}")
+    return share > COST_LIMIT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define TEXT_MAX 2048 /* Linux's command line is the longest */
+#define BOARD_FILE_MAX KIB(64)
 #define LIST_MAX 1024 /* more than is allowed, where another part can tell more clearly what the limit is for */
 #define TEXT(key, type, member) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 1, TEXT_MAX)
 #define TEXT_OPTIONAL(key, type, member) \
@@ -186,8 +187,9 @@ static const cyaml_schema_field_t shared_fields[] = {
 static const cyaml_schema_value_t shared_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_shared,
 	                                                               shared_fields) };
 static const cyaml_schema_field_t board_fields[] = {
-	TEXT("cpus", struct in_board, cpus),
-	TEXT("memory", struct in_board, memory),
+	TEXT_OPTIONAL("file", struct in_board, file),
+	TEXT_OPTIONAL("cpus", struct in_board, cpus),
+	TEXT_OPTIONAL("memory", struct in_board, memory),
 	LIST_OPTIONAL(struct in_board, pci, function_entry, 4096),
 	CYAML_FIELD_END,
 };
@@ -370,21 +372,65 @@ static void append_companions(struct in_file *in)
 	in->partitions = all;
 }
 
-struct in_file *input_load(const char *path)
+static cyaml_config_t settings_for(struct complaint *complaint)
 {
-	struct complaint complaint = { 0 };
-	const cyaml_config_t settings = {
+	return (cyaml_config_t){
 		.log_level = CYAML_LOG_ERROR,
 		.log_fn = hear,
-		.log_ctx = &complaint,
+		.log_ctx = complaint,
 		.mem_fn = cyaml_mem,
 		.flags = CYAML_CFG_NO_ALIAS,
 	};
+}
+
+/* What probe.efi has written: the keys of `board`, in a file of their own. All errors are of the line that names the file. */
+static struct in_board *load_board(const char *path)
+{
+	static const cyaml_schema_value_t schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct in_board,
+		                                                         board_fields) };
+	struct complaint complaint = { 0 };
+	const cyaml_config_t settings = settings_for(&complaint);
+	const unsigned line = line_of("board/file");
+	struct blob file = read_file(line, path, BOARD_FILE_MAX);
+	struct in_board *board = NULL;
+	cyaml_err_t error = cyaml_load_data(file.bytes, file.size, &settings, &schema, (cyaml_data_t **)&board, NULL);
+
+	if (error == CYAML_OK && board != NULL) {
+		if (board->file != NULL)
+			fail(line, "board file %s: it names another file, %s", path, board->file);
+		return board;
+	}
+	fail(line, "board file %s, line %u: %s", path, complaint.line > 0 ? complaint.line : 1,
+	     complaint.cause[0] != '\0' ? complaint.cause : cyaml_strerror(error));
+}
+
+static void check_board(struct in_file *in, const char *root)
+{
+	struct in_board *b = in->board;
+	const char *place = "";
+
+	if (b->file != NULL) {
+		if (b->cpus != NULL || b->memory != NULL || b->pci_count > 0)
+			fail(line_of("board"), "board: give 'file', or the other keys, not both");
+		place = text(" in %s", b->file);
+		in->board = load_board(root == NULL || b->file[0] == '/' ? b->file : text("%s/%s", root, b->file));
+		in->board->file = b->file;
+		b = in->board;
+	}
+	if (b->cpus == NULL || b->memory == NULL)
+		fail(line_of("board"), "board: '%s' is missing%s", b->cpus == NULL ? "cpus" : "memory", place);
+}
+
+struct in_file *input_load(const char *path, const char *root)
+{
+	struct complaint complaint = { 0 };
+	const cyaml_config_t settings = settings_for(&complaint);
 	struct blob file = document_load(path);
 	struct in_file *in = NULL;
 	cyaml_err_t error = cyaml_load_data(file.bytes, file.size, &settings, &file_schema, (cyaml_data_t **)&in, NULL);
 
 	if (error == CYAML_OK && in != NULL) {
+		check_board(in, root);
 		append_companions(in);
 		return in;
 	}

@@ -208,6 +208,8 @@ static void command_plan(struct plan *plan, const struct options *options)
 
 static void command_inputs(struct plan *plan, const struct options *options)
 {
+	if (plan->in->board->file != NULL)
+		puts(root_path(options, plan->in->board->file));
 	for (unsigned i = 0; i < plan->config.partition_count; i++) {
 		const struct in_boot *boot = plan->extra[i].in->boot;
 		puts(root_path(options, boot->linux != NULL ? boot->linux->kernel : boot->kit));
@@ -269,7 +271,7 @@ int main(int argc, char **argv)
 		misuse("which file?", argv[1]);
 	for (unsigned i = 0; i < LENGTH(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0) {
-			plan_build(&plan, input_load(options.file));
+			plan_build(&plan, input_load(options.file, options.root));
 			commands[i].run(&plan, &options);
 			return 0;
 		}

@@ -142,7 +142,7 @@ struct in_shared {
 	const char *name, *size, *base;
 };
 struct in_board {
-	const char *cpus, *memory;
+	const char *file, *cpus, *memory; /* file: where the other keys were, and are now taken from */
 	struct in_function *pci;
 	unsigned pci_count;
 };
@@ -192,7 +192,7 @@ struct in_file {
 	unsigned channels_count, doorbells_count, flows_count;
 	unsigned flush_count, schedules_count, shared_count, partitions_count;
 };
-struct in_file *input_load(const char *path);
+struct in_file *input_load(const char *path, const char *root); /* root: where a board file is, NULL: here */
 extern const char *const error_names[ERROR_CLASS_COUNT]; /* as in the file, and in enum order */
 
 /* value.c: text to numbers, or fail() with the line. `what` begins the message. */
