@@ -23,7 +23,7 @@
 #define CONFIG_HPA_ANY UINT64_MAX /* placed by the loader's rule */
 #define CONFIG_SHARED UINT16_MAX  /* owner of a memory that several partitions map */
 #define CONFIG_CORE 0xfffeu       /* owner of a memory that the core writes: partitions may read it, no more */
-#define CONFIG_CHANNEL 0xfffdu  /* owner of a channel's slots: likewise */
+#define CONFIG_CHANNEL 0xfffdu    /* owner of a channel's slots: likewise */
 #define CONFIG_NONE UINT16_MAX
 #define CORE_MEMORY_SIZE LARGE_PAGE_SIZE /* room for what one CPU's core sees of such memories */
 
@@ -47,13 +47,13 @@
  */
 struct config_memory {
 	const char *name;
-	uint64_t size;  /* multiple of PAGE_SIZE */
-	uint64_t hpa;   /* fixed host-physical address, or CONFIG_HPA_ANY */
-	uint64_t align; /* power of two, PAGE_SIZE at least: where the loader may place it */
-	uint16_t owner; /* index of the owning partition, CONFIG_SHARED, CONFIG_CORE, or CONFIG_CHANNEL */
+	uint64_t size;       /* multiple of PAGE_SIZE */
+	uint64_t hpa;        /* fixed host-physical address, or CONFIG_HPA_ANY */
+	uint64_t align;      /* power of two, PAGE_SIZE at least: where the loader may place it */
+	uint16_t owner;      /* index of the owning partition, CONFIG_SHARED, CONFIG_CORE, or CONFIG_CHANNEL */
 	uint8_t core_rights; /* RIGHT_*, of the core on core_cpus */
 	uint32_t core_at;
-	uint64_t core_cpus; /* bit n: CPU n has all of it there; 0 for all memories but those of channels and doorbells */
+	uint64_t core_cpus; /* bit n: CPU n has all of it there; 0: no memory of a channel or doorbells */
 };
 
 /* Where a partition sees (a part of) a memory. */
@@ -156,8 +156,8 @@ struct config_port {
 
 /* A run of guest-physical addresses with no memory behind: each access exits and is emulated. */
 enum config_mmio_kind {
-	MMIO_LAPIC,  /* the vCPU's own local APIC in xAPIC mode, one page at FEE00000h */
-	MMIO_IOAPIC, /* the partition's virtual I/O APIC, one page at FEC00000h */
+	MMIO_LAPIC,     /* the vCPU's own local APIC in xAPIC mode, one page at FEE00000h */
+	MMIO_IOAPIC,    /* the partition's virtual I/O APIC, one page at FEC00000h */
 	MMIO_COMPANION, /* the partition's companion answers */
 	MMIO_KIND_COUNT
 };
@@ -172,7 +172,7 @@ struct config_mmio {
 
 #define IOAPIC_PINS 24u
 #define CONFIG_MAX_COMPANION_PINS 4u /* as many interrupts one answer can bring */
-#define UART_PIN 4u /* of the emulated 16550 where the partition has an I/O APIC: edge */
+#define UART_PIN 4u                  /* of the emulated 16550 where the partition has an I/O APIC: edge */
 
 /*
  * An interrupt of the machine and who gets it: the virtual I/O APIC's pin of a partition. Its vector in the machine is
@@ -237,17 +237,17 @@ enum config_channel_kind {
 };
 
 struct config_channel {
-	uint64_t destinations; /* bit n: partition n */
-	uint64_t doorbells;    /* bit n: doorbell n rings with each message */
-	uint32_t refresh;      /* of a sampling channel: microseconds for which a message is valid; 0: for ever */
-	uint16_t source;       /* partition */
-	uint16_t size;         /* of a message at most, bytes */
+	uint64_t destinations;  /* bit n: partition n */
+	uint64_t doorbells;     /* bit n: doorbell n rings with each message */
+	uint32_t refresh;       /* of a sampling channel: microseconds for which a message is valid; 0: for ever */
+	uint16_t source;        /* partition */
+	uint16_t size;          /* of a message at most, bytes */
 	uint16_t slots, outbox; /* indices into config.memories */
 	uint16_t slot_count;    /* sampling: 2 more than destinations; queuing: 1 more than can wait */
 	uint8_t kind;           /* enum config_channel_kind */
 };
 #define CONFIG_MAX_CHANNELS 64u
-#define CONFIG_MAX_READERS 8u   /* destinations of a channel */
+#define CONFIG_MAX_READERS 8u /* destinations of a channel */
 #define CONFIG_MAX_SLOTS_IN_CHANNEL 1024u
 #define CONFIG_MAX_MESSAGE 1024u /* what W leaves room to copy; for more there are shared memories */
 
@@ -427,13 +427,13 @@ struct config {
 	uint16_t cpu_count, memory_count, partition_count, schedule_count;
 	uint32_t
 		guard; /* microseconds kept free after each window: G = W + S, the most by which the next may start late */
-	uint16_t uart_port;    /* base of the 16550 that carries the consoles; 0: none */
-	uint16_t debug_port;   /* a byte port that gets a copy of all console text (0xe9); 0: none */
-	uint8_t itlb_multihit; /* enum config_itlb */
-	uint8_t flush;         /* FLUSH_*: at a switch between partitions */
-	uint8_t iommu;         /* enum config_iommu */
-	uint8_t trust_refuse;  /* TRUST_*; only with CONFIG_TRUST */
-	uint8_t self_check;    /* SELF_CHECK_* */
+	uint16_t uart_port;          /* base of the 16550 that carries the consoles; 0: none */
+	uint16_t debug_port;         /* a byte port that gets a copy of all console text (0xe9); 0: none */
+	uint8_t itlb_multihit;       /* enum config_itlb */
+	uint8_t flush;               /* FLUSH_*: at a switch between partitions */
+	uint8_t iommu;               /* enum config_iommu */
+	uint8_t trust_refuse;        /* TRUST_*; only with CONFIG_TRUST */
+	uint8_t self_check;          /* SELF_CHECK_* */
 	uint32_t self_check_us;      /* from step to step on a CPU that is shared; 0: at the start only */
 	uint32_t self_check_kick_us; /* dedicated CPUs are interrupted for theirs that often; 0: never */
 };

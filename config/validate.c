@@ -476,7 +476,8 @@ static enum config_rule check_policy(const struct config *c, const struct config
                                      struct config_fault *fault)
 {
 	/* What the configuration does not use, the core has no code for. */
-	const uint64_t calls = ((1ull << BH_SET_SCHEDULE) - 1) | (c->schedule_count != 0 ? 1ull << BH_SET_SCHEDULE : 0) |
+	const uint64_t calls = ((1ull << BH_SET_SCHEDULE) - 1) |
+	                       (c->schedule_count != 0 ? 1ull << BH_SET_SCHEDULE : 0) |
 	                       (CONFIG_CHANNELS && c->channel_count != 0 ? 7ull << BH_PORT_SEND : 0) |
 	                       (CONFIG_DOORBELLS && c->doorbell_count != 0 ? 1ull << BH_RING : 0) |
 	                       (CONFIG_AUDIT_ENTRIES ? 1ull << BH_AUDIT : 0) | (CONFIG_HEALTH ? HEALTH_CALLS : 0);
@@ -597,7 +598,8 @@ const char *config_rule_text(enum config_rule rule)
 		[RULE_CHANNEL_ENDS] = "a channel's source or destination does not exist, or is the same",
 		[RULE_CHANNEL_MEMORY] = "a channel's memories are too small, or mapped by others than its ends",
 		[RULE_DOORBELL] = "a doorbell's receiver, vector or bit is out of range or taken",
-		[RULE_DOORBELL_CHANNEL] = "a doorbell rings with a channel that does not lead to its receiver, or is its second",
+		[RULE_DOORBELL_CHANNEL] =
+			"a doorbell rings with a channel that does not lead to its receiver, or is its second",
 #endif
 #if CONFIG_HEALTH
 		[RULE_HEALTH] = "a partition's health table does not go together",

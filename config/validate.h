@@ -51,13 +51,13 @@ enum config_rule {
 	RULE_DEVICE_MAP, /* map `index` of a partition with device `other` lies where devices' writes are interrupts */
 	/* How their partitions see them (validate_pci.c). */
 	RULE_DEVICE_SLOT, /* slot out of range or taken twice (other), or its interrupt is missing or an edge */
-	RULE_DEVICE_BAR,  /* a BAR's size or place is impossible, or it overlaps memory, ports of others, or a BAR of `other` */
-	RULE_DEVICE_DMA,  /* devices may be not confined, but its owner does not see its memory where it is */
+	RULE_DEVICE_BAR, /* a BAR's size or place is impossible, or it overlaps memory, ports of others, or a BAR of `other` */
+	RULE_DEVICE_DMA, /* devices may be not confined, but its owner does not see its memory where it is */
 	/* Channels and doorbells (validate_ports.c). */
-	RULE_CHANNEL, /* channel `index`: kind, size, number of destinations or slots, or refresh out of range */
-	RULE_CHANNEL_ENDS,   /* its source or a destination does not exist, or it leads back to its source */
+	RULE_CHANNEL,      /* channel `index`: kind, size, number of destinations or slots, or refresh out of range */
+	RULE_CHANNEL_ENDS, /* its source or a destination does not exist, or it leads back to its source */
 	RULE_CHANNEL_MEMORY, /* its slots or outbox are missing, too small, another one's (other), or mapped by the wrong ones */
-	RULE_DOORBELL,       /* doorbell `index`: its receiver, vector, word or bit is not there, or another one's (other) */
+	RULE_DOORBELL, /* doorbell `index`: its receiver, vector, word or bit is not there, or another one's (other) */
 	RULE_DOORBELL_CHANNEL, /* doorbell `index` rings with channel `other`, but its receiver is no destination, or has two */
 	/* CPU time (validate_time.c). need and have are microseconds, where not said otherwise. */
 	RULE_DEDICATED, /* a vCPU on a dedicated CPU has a priority, a budget or a right to slack */

@@ -84,8 +84,9 @@ static enum config_rule check_channel(const struct config *c, unsigned index, st
 	if (x->source >= c->partition_count || !partitions_valid(c, x->destinations) ||
 	    (x->destinations >> x->source & 1) != 0)
 		return config_fault_at(fault, RULE_CHANNEL_ENDS, CONFIG_NONE, index, CONFIG_NONE);
-	if (x->slots >= c->memory_count || x->outbox >= c->memory_count || c->memories[x->slots].owner != CONFIG_CHANNEL ||
-	    c->memories[x->outbox].owner != x->source || !is_mapped(c, x->source, x->outbox) || !slots_mapped(c, x) ||
+	if (x->slots >= c->memory_count || x->outbox >= c->memory_count ||
+	    c->memories[x->slots].owner != CONFIG_CHANNEL || c->memories[x->outbox].owner != x->source ||
+	    !is_mapped(c, x->source, x->outbox) || !slots_mapped(c, x) ||
 	    !core_sees(c, x->slots, (x->slot_count + 1u) * PORT_STRIDE(x->size), RIGHT_READ | RIGHT_WRITE,
 	               cpus_of(c, x->source) | cpus_of_all(c, x->destinations)) ||
 	    !core_sees(c, x->outbox, (x->size + 7u) & ~7u, RIGHT_READ, cpus_of(c, x->source)))

@@ -42,7 +42,8 @@
  * another vCPU of the partition is receiving */
 #define BH_PORT_RECEIVE 7
 #define BH_PORT_VALID 0x10000
-#define BH_PORT_STATUS 8 /* port_status: RDI = channel, RSI = BH_PORT_WAITING and so on; source and destinations may ask */
+/* port_status: RDI = channel, RSI = BH_PORT_WAITING and so on; for source and destinations. Returns that */
+#define BH_PORT_STATUS 8
 #define BH_PORT_WAITING 0 /* messages in the queue that were not received; sampling: 1 once there is one */
 #define BH_PORT_SENT 1    /* messages sent since the start */
 #define BH_PORT_REFUSED 2 /* messages that were not, for the queue was full */

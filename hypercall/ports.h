@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 struct port_slot {
-	uint64_t tsc;    /* when it was sent */
-	uint32_t length; /* bytes of the message */
+	uint64_t tsc;      /* when it was sent */
+	uint32_t length;   /* bytes of the message */
 	uint32_t reserved; /* 0 */
 	uint64_t message[];
 };

@@ -47,7 +47,10 @@ static inline void sampling_begin(uint32_t *claim)
 /* A set of slots, begun as 1, with this one; and one that is not in the set. There is one, and it is below 63. */
 static inline uint64_t sampling_use(uint64_t used, uint32_t slot)
 {
-	__asm__ volatile("bts %q1, %0" : "+r"(used) : "r"(slot) : "cc"); /* bit slot % 64. The compiler takes three instructions */
+	__asm__ volatile("bts %q1, %0"
+	                 : "+r"(used)
+	                 : "r"(slot)
+	                 : "cc"); /* bit slot % 64. The compiler takes three instructions */
 	return used;
 }
 

@@ -10,7 +10,7 @@ enum order_kind { ORDER_GOOD, ORDER_FORBIDDEN, ORDER_LARGE, ORDER_END };
 struct order {
 	uint64_t number;
 	int64_t value;
-	uint32_t kind; /* enum order_kind, as the source says */
+	uint32_t kind;   /* enum order_kind, as the source says */
 	uint32_t passed; /* set by the filter */
 };
 
@@ -22,7 +22,9 @@ static inline struct order order_make(uint64_t n)
 {
 	const uint32_t kind = n % 5 == 0 ? ORDER_FORBIDDEN : n % 3 == 0 ? ORDER_LARGE : ORDER_GOOD;
 
-	return (struct order){ .number = n, .value = kind == ORDER_LARGE ? ORDER_LIMIT + (int64_t)n : (int64_t)n, .kind = kind };
+	return (struct order){ .number = n,
+		               .value = kind == ORDER_LARGE ? ORDER_LIMIT + (int64_t)n : (int64_t)n,
+		               .kind = kind };
 }
 
 #endif

@@ -38,25 +38,25 @@ static void wait_for(const volatile uint64_t *word)
 		pause();
 }
 
-static void report(const char *name, unsigned n)
+static void report(const char *name, uint64_t *ticks, unsigned n)
 {
-	kit_sort(sample, n);
-	kit_printf("FIGURE %s min=%lu med=%lu max=%lu overhead=%lu n=%u\n", name, sample[0], sample[n / 2], sample[n - 1],
+	kit_sort(ticks, n);
+	kit_printf("FIGURE %s min=%lu med=%lu max=%lu overhead=%lu n=%u\n", name, ticks[0], ticks[n / 2], ticks[n - 1],
 	           overhead, n);
 }
 
-#define MEASURE(name, what)                               \
-	do {                                              \
-		for (unsigned i = 0; i < REPEAT; i++) {   \
-			uint64_t start = rdtsc();         \
-			what;                             \
-			sample[i] = rdtsc() - start;      \
-		}                                         \
-		if (!overhead) {                          \
-			kit_sort(sample, REPEAT);         \
-			overhead = sample[REPEAT / 2];    \
-		}                                         \
-		report(name, REPEAT);                     \
+#define MEASURE(name, what)                             \
+	do {                                            \
+		for (unsigned i = 0; i < REPEAT; i++) { \
+			uint64_t start = rdtsc();       \
+			what;                           \
+			sample[i] = rdtsc() - start;    \
+		}                                       \
+		if (!overhead) {                        \
+			kit_sort(sample, REPEAT);       \
+			overhead = sample[REPEAT / 2];  \
+		}                                       \
+		report(name, sample, REPEAT);           \
 	} while (0)
 
 /* Successful calls only; the other side makes room, or sends, in between. */
@@ -71,7 +71,7 @@ static void measure_queue(const struct kit_port *port, const char *name)
 		sample[n] = rdtsc() - start;
 		n += result >= 0;
 	}
-	report(name, n);
+	report(name, sample, n);
 }
 
 /* What was printed leaves by and by, with exits of this CPU's own. */
@@ -121,16 +121,15 @@ static void left(const struct kit_info *info)
 			break;
 		sample[n++] = theirs->heard - start;
 	}
-	report("doorbell", n);
+	report("doorbell", sample, n);
 	mine->done = 1;
 	let_text_out();
 	exits = kit_counter(BH_COUNTER_EXITS);
 	bulk(block, sample);
 	bulk(mine->bulk, sample + BULK_REPEAT);
 	exits = kit_counter(BH_COUNTER_EXITS) - exits - 1;
-	report("bulk_private", BULK_REPEAT);
-	memcpy(sample, sample + BULK_REPEAT, BULK_REPEAT * sizeof *sample);
-	report("bulk_shared", BULK_REPEAT);
+	report("bulk_private", sample, BULK_REPEAT);
+	report("bulk_shared", sample + BULK_REPEAT, BULK_REPEAT);
 	kit_printf("RESULT portbench left bulk_exits=%ld\n", exits);
 }
 

@@ -85,7 +85,7 @@ int main(const struct kit_info *info)
 		           (number == BH_PORT_RECEIVE && argument[0] != speed->number) ||
 		           (number == BH_RING && argument[0] != knock->number);
 	}
-	kit_printf("RESULT porthostile written=%lu reached=%lu calls=%u odd=%lu foreign=%lu noise=%ld\n", written, reached,
-	           HOSTILE_CALLS, odd, foreign, kit_port_status(noise, BH_PORT_WAITING));
+	kit_printf("RESULT porthostile written=%lu reached=%lu calls=%u odd=%lu foreign=%lu noise=%ld\n", written,
+	           reached, HOSTILE_CALLS, odd, foreign, kit_port_status(noise, BH_PORT_WAITING));
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "ports.h"
 
 #define WORDS 8u
-#define HOLD 300u      /* ticks for which a sample is held */
+#define HOLD 300u /* ticks for which a sample is held */
 #define SAMPLES 50000u
 #define BOX 0x1234u
 
@@ -120,7 +120,8 @@ static void reader(const struct kit_info *info)
 	}
 	cli();
 	kit_printf("RESULT reader samples=%lu torn=%lu changed=%lu back=%lu stale=%lu rings=%lu strays=%lu box=%lx\n",
-	           found.samples, found.torn, found.changed, found.back, found.stale, rings, kit_stray_interrupts, *box);
+	           found.samples, found.torn, found.changed, found.back, found.stale, rings, kit_stray_interrupts,
+	           *box);
 }
 
 int main(const struct kit_info *info)

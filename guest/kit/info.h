@@ -29,7 +29,7 @@ struct kit_info {
 		char name[KIT_NAME_SIZE];
 	} map[KIT_INFO_MAPS];
 	uint32_t port_count, doorbell_count;
-	struct kit_port { /* an end of a channel: ports.h */
+	struct kit_port {        /* an end of a channel: ports.h */
 		uint64_t gpa;    /* of its outbox, or of its slots */
 		uint16_t number; /* for the calls */
 		uint16_t size;   /* of a message, at most */

@@ -113,8 +113,8 @@ static void one_call(struct vcpu *vcpu, struct fuzz_input *in)
 	else if (number == BH_PORT_RECEIVE)
 		received(p, channel, result);
 	else if (number == BH_RING)
-		fuzz_require((result == 0) == (channel < CONFIG_DOORBELLS &&
-		                               config.doorbells[channel].sources >> p & 1),
+		fuzz_require((result == 0) ==
+		                     (channel < CONFIG_DOORBELLS && config.doorbells[channel].sources >> p & 1),
 		             "only those that may ring do");
 	for (uint32_t i = 0; i < CONFIG_CHANNELS; i++)
 		check_held(i);

@@ -8,8 +8,8 @@
 #define CLAIMING 0xffu
 #define NUMBERS 16u /* messages of a queue are told apart modulo this */
 
-enum { FILL, FILLED, LOOK, GIVE };     /* the writer's next step */
-enum { BEGIN, READ_LATEST, CLAIM };    /* a reader's */
+enum { FILL, FILLED, LOOK, GIVE };  /* the writer's next step */
+enum { BEGIN, READ_LATEST, CLAIM }; /* a reader's */
 
 /* The protocol's words are wider than the model's. */
 static uint32_t widen(uint8_t word)

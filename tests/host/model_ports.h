@@ -43,7 +43,8 @@ struct model {
 };
 
 /* `watched`: of this reader it is checked that it gets the last message; of all, that theirs do not change. */
-void model_start(struct model *m, int queuing, uint32_t readers, uint32_t slots, enum variant variant, uint32_t watched);
+void model_start(struct model *m, int queuing, uint32_t readers, uint32_t slots, enum variant variant,
+                 uint32_t watched);
 
 /* Who can take a step: 0 the writer, 1 to readers the readers, behind them what store buffers hold. */
 uint32_t model_actors(const struct model *m);

@@ -92,9 +92,10 @@ static uint32_t longest_call(uint32_t actor)
 
 int main(void)
 {
-	static const char *const names[VARIANTS] = { "as it is",       "a slot missing",     "no announcement",
-		                                     "looks first",    "no help",            "no fence",
-		                                     "no empty slot",  "publishes first" };
+	static const char *const names[VARIANTS] = {
+		"as it is", "a slot missing", "no announcement", "looks first",
+		"no help",  "no fence",       "no empty slot",   "publishes first"
+	};
 	uint64_t states = 0;
 	const char *wrong = 0;
 
@@ -107,8 +108,8 @@ int main(void)
 			wrong = explore(0, n, n + 2, AS_IT_IS, watched);
 		if (wrong)
 			break;
-		printf("sampling, %u readers: %u states, a call of the writer alone ends in %u steps, of a reader in %u\n", n,
-		       count, longest_call(0), longest_call(1));
+		printf("sampling, %u readers: %u states, a call of the writer alone ends in %u steps, of a reader in %u\n",
+		       n, count, longest_call(0), longest_call(1));
 		states += count;
 		if ((wrong = explore(1, 1, n + 1, AS_IT_IS, 0)))
 			break;

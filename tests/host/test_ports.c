@@ -163,7 +163,7 @@ static void test_restart_empties_queues(void **state)
 }
 
 /* Channel and doorbell numbers as they must not be, and those of others. */
-static const uint64_t odd[] = { CONFIG_CHANNELS, CONFIG_CHANNELS + 1, 63,         64,         1ull << 31,
+static const uint64_t odd[] = { CONFIG_CHANNELS, CONFIG_CHANNELS + 1, 63,         64,        1ull << 31,
 	                        1ull << 32,      (1ull << 32) + 1,    1ull << 63, ~0ull - 1, ~0ull };
 static const uint64_t bad_length[] = { 0, 1ull << 16, 1ull << 32, (1ull << 32) + 1, 1ull << 63, ~0ull, ~0ull - 6 };
 
@@ -252,7 +252,8 @@ static void test_calls_at_once(void **state)
 
 static void test_doorbells(void **state)
 {
-	const struct config_vcpu *pair = &config.partitions[PAIR].vcpus[2], *single = &config.partitions[SINGLE].vcpus[0];
+	const struct config_vcpu *pair = &config.partitions[PAIR].vcpus[2],
+				 *single = &config.partitions[SINGLE].vcpus[0];
 	uint32_t writes = seam.wrmsr_count;
 
 	(void)state;

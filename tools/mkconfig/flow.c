@@ -39,7 +39,8 @@ static void add_channels(const struct plan *plan)
 		for (unsigned p = 0; p < plan->config.partition_count; p++) {
 			if ((x->destinations >> p & 1) == 0)
 				continue;
-			add(x->source, p, text("%s channel %s", x->kind == CHANNEL_QUEUING ? "queuing" : "sampling", name),
+			add(x->source, p,
+			    text("%s channel %s", x->kind == CHANNEL_QUEUING ? "queuing" : "sampling", name),
 			    "penwidth=2");
 			if (x->kind == CHANNEL_QUEUING)
 				add(p, x->source, text("room in %s", name), "style=dotted");
@@ -159,8 +160,8 @@ void emit_flows(FILE *out, const struct plan *plan)
 	if (flow_count == 0)
 		fprintf(out, "  none\n");
 	for (unsigned i = 0; i < plan->in->flows_count; i++)
-		fprintf(out, "  proved: from %s to %s only through %s\n", plan->in->flows[i].from, plan->in->flows[i].to,
-		        plan->in->flows[i].only_through);
+		fprintf(out, "  proved: from %s to %s only through %s\n", plan->in->flows[i].from,
+		        plan->in->flows[i].to, plan->in->flows[i].only_through);
 }
 
 /* Is it the filter of a proved flow? */

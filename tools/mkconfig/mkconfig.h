@@ -27,7 +27,7 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
 #define GUEST_LIMIT GIB(64) /* every CPU with VT-x has at least 36 address bits */
-#define SECOND 1000000u /* in microseconds, as all times of the tables */
+#define SECOND 1000000u     /* in microseconds, as all times of the tables */
 
 /* Of the board's memory: for the firmware's runtime, the loader and its copies of small things, and the core. */
 #define BOARD_RESERVE MIB(64)
@@ -359,7 +359,7 @@ void ports_kit_info(struct kit_info *info, const struct plan *plan, unsigned par
 
 /* flow.c: who can tell whom something, and the proof of `flows` */
 void flows_check(const struct plan *plan);
-void emit_flows(FILE *out, const struct plan *plan);     /* part of the plan */
+void emit_flows(FILE *out, const struct plan *plan);      /* part of the plan */
 void emit_flow_graph(FILE *out, const struct plan *plan); /* for graphviz */
 
 /* linux.c, kit.c, acpi.c: payloads */

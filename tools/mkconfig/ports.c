@@ -117,7 +117,8 @@ static void build_channel(struct plan *plan, unsigned index)
 	if (in->refresh != NULL && queuing)
 		fail(line_of("channels/%u/refresh", index), "refresh: only a sampling channel has it");
 	if (in->refresh != NULL)
-		x->refresh = parse_time(line_of("channels/%u/refresh", index), "refresh", in->refresh, 1, 3600 * SECOND);
+		x->refresh = parse_time(line_of("channels/%u/refresh", index), "refresh", in->refresh, 1,
+		                        3600 * SECOND);
 	x->slot_count = (uint16_t)(queuing ? 1 + parse_number(line_of("channels/%u/depth", index), "depth", in->depth,
 	                                                      1, CONFIG_MAX_SLOTS_IN_CHANNEL - 1) :
 	                                     2 + in->to_count);
@@ -225,8 +226,8 @@ const char *ports_fault_detail(const struct plan *plan, const struct config_faul
 {
 	if (f->rule == RULE_DOORBELL_CHANNEL)
 		return text("'%s' and '%s'", plan->in->doorbells[f->index].name, plan->in->channels[f->other].name);
-	return text("'%s'", f->rule == RULE_DOORBELL ? plan->in->doorbells[f->index].name :
-	                                               plan->in->channels[f->index].name);
+	return text("'%s'",
+	            f->rule == RULE_DOORBELL ? plan->in->doorbells[f->index].name : plan->in->channels[f->index].name);
 }
 
 static uint64_t gpa_of(const struct config_partition *p, unsigned memory)
@@ -293,10 +294,11 @@ void emit_ports_tables(FILE *out, const struct plan *plan)
 	for (unsigned i = 0; i < c->channel_count; i++) {
 		const struct config_channel *x = &c->channels[i];
 		fprintf(out,
-		        "\t{.kind = %s, .source = %u, .destinations = 0x%" PRIx64 ", .size = %u, .slot_count = %u, .slots = %u, "
+		        "\t{.kind = %s, .source = %u, .destinations = 0x%" PRIx64
+		        ", .size = %u, .slot_count = %u, .slots = %u, "
 		        ".outbox = %u, .refresh = %u, .doorbells = 0x%" PRIx64 "}, /* %s */\n",
-		        channel_constants[x->kind], x->source, x->destinations, x->size, x->slot_count, x->slots, x->outbox,
-		        x->refresh, x->doorbells, plan->in->channels[i].name);
+		        channel_constants[x->kind], x->source, x->destinations, x->size, x->slot_count, x->slots,
+		        x->outbox, x->refresh, x->doorbells, plan->in->channels[i].name);
 	}
 	if (c->channel_count > 0)
 		fprintf(out, "};\n");
@@ -305,7 +307,8 @@ void emit_ports_tables(FILE *out, const struct plan *plan)
 	for (unsigned i = 0; i < c->doorbell_count; i++) {
 		const struct config_doorbell *x = &c->doorbells[i];
 		fprintf(out,
-		        "\t{.sources = 0x%" PRIx64 ", .partition = %u, .vcpu = %u, .memory = %u, .vector = 0x%x, .bit = %u}, /* %s */\n",
+		        "\t{.sources = 0x%" PRIx64
+		        ", .partition = %u, .vcpu = %u, .memory = %u, .vector = 0x%x, .bit = %u}, /* %s */\n",
 		        x->sources, x->partition, x->vcpu, x->memory, x->vector, x->bit, plan->in->doorbells[i].name);
 	}
 	if (c->doorbell_count > 0)

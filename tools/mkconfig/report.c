@@ -27,9 +27,8 @@ const char *boot_text(const struct plan_partition *x)
 
 const char *hypercalls_text(const struct config_partition *p)
 {
-	static const char *const calls[] = { "version",  "console write", "console read",
-		                             "counters", "stop",          "set schedule",
-		                             "port send", "port receive",  "port status",  "ring" };
+	static const char *const calls[] = { "version",      "console write", "console read", "counters",    "stop",
+		                             "set schedule", "port send",     "port receive", "port status", "ring" };
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
