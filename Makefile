@@ -56,6 +56,7 @@ $(BUILD)/payload/auditor: guest/linux/auditor.c guest/kit/auditread.h hypercall/
 $(BUILD)/payload/initrd-audit.cpio.gz: tools/initramfs guest/linux/init $(BUILD)/payload/auditor
 	@tools/initramfs --add $(BUILD)/payload/auditor $@ guest/linux/init
 include guest/linux/rt.mk
+include guest/linux/ivshmem.mk
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 CONFIG_C := $(OBJDIR)/config.c

@@ -254,10 +254,10 @@ struct config_channel {
 /* A bit in the receiver's word, and an interrupt when it becomes set. */
 struct config_doorbell {
 	uint64_t sources;   /* bit n: partition n may ring it */
-	uint16_t partition; /* the receiver */
-	uint16_t vcpu;      /* of it: which gets the interrupt */
+	uint16_t partition; /* the receiver, or the partition whose companion that is */
+	uint16_t vcpu;      /* of it: which gets the interrupt; 0 for a companion */
 	uint16_t memory;    /* of the receiver, that begins with the word of its doorbells */
-	uint8_t vector;     /* 32 to 255 */
+	uint8_t vector;     /* 32 to 255; 0: the companion is called */
 	uint8_t bit;        /* in the word, each once */
 };
 #define CONFIG_MAX_DOORBELLS 64u

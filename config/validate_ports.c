@@ -118,16 +118,19 @@ static enum config_rule check_channel_doorbells(const struct config *c, unsigned
 static enum config_rule check_doorbell(const struct config *c, unsigned index, struct config_fault *fault)
 {
 	const struct config_doorbell *d = &c->doorbells[index];
+	unsigned owner = d->partition;
 
 	if (d->partition >= c->partition_count || d->vcpu >= c->partitions[d->partition].vcpu_count ||
-	    !partitions_valid(c, d->sources) || d->vector < 32 || d->bit >= 64)
+	    !partitions_valid(c, d->sources) || d->bit >= 64 || (d->vector < 32 && d->vector != 0))
 		return config_fault_at(fault, RULE_DOORBELL, CONFIG_NONE, index, CONFIG_NONE);
-	if (d->memory >= c->memory_count || c->memories[d->memory].owner != d->partition ||
-	    !is_mapped(c, d->partition, d->memory))
+	if (d->vector == 0) /* its companion is called: the word is that one's */
+		owner = c->partitions[d->partition].companion;
+	if ((d->vector == 0 && (owner == 0 || d->vcpu != 0)) || d->memory >= c->memory_count ||
+	    c->memories[d->memory].owner != owner || !is_mapped(c, owner, d->memory))
 		return config_fault_at(fault, RULE_DOORBELL, CONFIG_NONE, index, CONFIG_NONE);
 	for (unsigned i = 0; i < index; i++) {
 		const struct config_doorbell *e = &c->doorbells[i];
-		if (e->partition == d->partition && (e->memory != d->memory || e->bit == d->bit))
+		if (e->memory == d->memory ? e->bit == d->bit : c->memories[e->memory].owner == owner)
 			return config_fault_at(fault, RULE_DOORBELL, CONFIG_NONE, index, i);
 	}
 	return RULE_OK;

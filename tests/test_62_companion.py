@@ -68,6 +68,19 @@ def test_registers_in_memory_and_two_vcpus(machine):
     assert "[core] two: forbidden" not in m.e9
 
 
+@pytest.mark.time_limit(150)
+def test_linux_and_ivshmem(machine, linux_kernel):
+    """Debian's Linux finds the PCI device, maps it in user space, and exchanges messages with a bare-metal partition; it sleeps until INTx."""
+    m = image.boot(machine, "ivshmem", ips=20_000_000)
+    m.wait_for(r"^\[linux\] ivshmem: position=0 memory=65536 woken by uio", timeout=120, on="e9")
+    ended = m.wait_for(r"^\[linux\] ivshmem: messages=200 wrong=0 wakeups=(\d+)", timeout=60, on="e9")
+    assert int(ended[1]) > 50
+    assert re.search(r"^\[peer\] RESULT ivpeer messages=200 ", m.e9, re.MULTILINE)
+    m.wait_for(r"^\[linux\] linux: shell", timeout=30, on="e9")
+    came = re.findall(r"^\[linux\] +\d+: +(\d+) +IO-APIC +16-fasteoi +uio_pci_generic", m.e9, re.MULTILINE)
+    assert int(came[-1]) >= int(ended[1]) and "forbidden" not in m.e9
+
+
 @pytest.mark.time_limit(200)
 def test_memtest86_runs_unmodified(machine):
     """Debian's memtest86+: it counts the TSC against a timer of its companion, and tests memory."""

@@ -13,6 +13,7 @@
 #include "hypercall/abi.h"
 #include "mmio.h"
 #include "pins.h"
+#include "startup.h"
 #include "trace.h"
 #include "vmx.h"
 
@@ -168,7 +169,9 @@ static void answer(struct companion *c)
 	        vmread(VMCS_GUEST_RIP) + VMCALL_LENGTH); /* a single step would be an exception, which ends it */
 	c->request = 0;
 	timer = note_wishes(c);
-	look = request == BH_REQUEST_TIMER || request == BH_REQUEST_ACKNOWLEDGE || request == REQUEST_START || line || c->line;
+	(void)timer; /* with one vCPU it has seen to that already */
+	look = request == BH_REQUEST_TIMER || request == BH_REQUEST_ACKNOWLEDGE || request == REQUEST_START || line ||
+	       c->line;
 	if (runs == master)
 		make_current(c, master);
 	else
@@ -201,7 +204,8 @@ static void answer(struct companion *c)
 	}
 	if (!is_scheduled(c))
 		return;
-	if (CONFIG_COMPANION_VCPUS > 1 && runs != c->first && (timer || look)) /* which may be halted until another time */
+	if (CONFIG_COMPANION_VCPUS > 1 && runs != c->first &&
+	    (timer || look)) /* which may be halted until another time */
 		posted_wake(this_cpu->index, (uint32_t)(c->first - this_cpu->vcpu));
 	if (runs != master || (CONFIG_IOAPICS && pins != c->pins))
 		scheduled_later();
@@ -291,6 +295,8 @@ static _Noreturn void enter(void)
 	struct vcpu *vcpu = this_cpu->running;
 
 	if (!vcpu->master) {
+		if (CONFIG_DOORBELLS && startup_left(vcpu))
+			startup_take(vcpu);
 		interrupt_window(vcpu, companion_attend(vcpu, now) == COMPANION_WINDOW);
 		vcpu = this_cpu->running;
 	}

@@ -16,22 +16,22 @@
 #include "vcpu.h"
 
 struct companion {
-	struct vcpu vcpu;     /* first: its exits lead here */
-	struct vcpu *first;   /* vCPU 0, which has its timer and its interrupts */
-	uint64_t timer;       /* TSC at which it wants to be called, or UINT64_MAX */
-	uint64_t wish;        /* what it said of that; the timer is never sooner than the core allows */
-	uint64_t limit;       /* ticks that it may run for an answer */
-	uint64_t left;        /* of them, for the one that it owes */
-	uint64_t console_due; /* of a dedicated master: when to look after its text; or 0 */
-	uint64_t entered;     /* TSC at its last entry */
+	struct vcpu vcpu;      /* first: its exits lead here */
+	struct vcpu *first;    /* vCPU 0, which has its timer and its interrupts */
+	uint64_t timer;        /* TSC at which it wants to be called, or UINT64_MAX */
+	uint64_t wish;         /* what it said of that; the timer is never sooner than the core allows */
+	uint64_t limit;        /* ticks that it may run for an answer */
+	uint64_t left;         /* of them, for the one that it owes */
+	uint64_t console_due;  /* of a dedicated master: when to look after its text; or 0 */
+	uint64_t entered;      /* TSC at its last entry */
 	struct decoded access; /* of an access to memory: the instruction */
 	uint32_t pins;         /* levels of the I/O APIC's pins that it drives */
-	uint16_t lint0;       /* of a dedicated master: where LVT LINT0 stands in msr_shadow */
-	uint8_t request;      /* what it works on: BH_REQUEST_*, or 0: it waits */
-	uint8_t size;         /* of that access: 1, 2, 4 or 8 bytes */
-	uint8_t scheduled;    /* it lives on a shared CPU */
-	uint8_t line;         /* its interrupt line, the INTR of an 8259, is up */
-	uint8_t timer_shift;  /* the preemption timer counts TSC >> this */
+	uint16_t lint0;        /* of a dedicated master: where LVT LINT0 stands in msr_shadow */
+	uint8_t request;       /* what it works on: BH_REQUEST_*, or 0: it waits */
+	uint8_t size;          /* of that access: 1, 2, 4 or 8 bytes */
+	uint8_t scheduled;     /* it lives on a shared CPU */
+	uint8_t line;          /* its interrupt line, the INTR of an 8259, is up */
+	uint8_t timer_shift;   /* the preemption timer counts TSC >> this */
 };
 
 /*

@@ -574,7 +574,10 @@ void scheduled_make_current(struct vcpu *next)
 
 void scheduled_go_on(const struct vcpu *exited, uint32_t reason)
 {
+	/* Text that is due goes out after the timer's exits, or it would end each entry. */
+	mine->timer_exit = reason == EXIT_REASON_PREEMPTION_TIMER;
 	prepare_entry();
+	mine->timer_exit = 0;
 	trace_entry(exited, reason);
 	enter();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "startup.h"
 
+#include "companion.h"
 #include "core/core.h"
 #include "core/cpu.h"
 #include "core/lib.h"
@@ -22,6 +23,15 @@ uint32_t startup_events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
  * send as a rule, cannot change it while the target looks. */
 static uint32_t sipi[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
 
+void startup_post(const struct config_vcpu *to, uint32_t events)
+{
+	__atomic_or_fetch(&startup_events[to->cpu][to->slot], events, __ATOMIC_SEQ_CST);
+	if (cpu_is_scheduled(to->cpu))
+		posted_wake(to->cpu, to->slot);
+	else
+		attention_kick(to->cpu);
+}
+
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t bits)
 {
 	const struct config_vcpu *to = &from->partition->vcpus[target];
@@ -32,11 +42,7 @@ void startup_send(const struct vcpu *from, uint32_t target, uint32_t bits)
 	if (bits & EVENT_SIPI)
 		__atomic_compare_exchange_n(first, &none, bits & (EVENT_SIPI | EVENT_SIPI_VECTOR), 0, __ATOMIC_SEQ_CST,
 		                            __ATOMIC_SEQ_CST);
-	__atomic_or_fetch(&startup_events[to->cpu][to->slot], bits & ~EVENT_SIPI_VECTOR, __ATOMIC_SEQ_CST);
-	if (cpu_is_scheduled(to->cpu))
-		posted_wake(to->cpu, to->slot);
-	else
-		attention_kick(to->cpu);
+	startup_post(to, bits & ~EVENT_SIPI_VECTOR);
 }
 
 /* State after INIT, SDM Vol. 3A, table 9-1. */
@@ -103,6 +109,8 @@ int startup_take(struct vcpu *vcpu)
 	bits = __atomic_exchange_n(&startup_events[this_cpu->index][slot], 0, __ATOMIC_SEQ_CST);
 	if (CONFIG_HEALTH && bits & EVENT_RESET)
 		clean_park(vcpu);
+	if (CONFIG_COMPANIONS && bits & EVENT_COMPANION)
+		vcpu->companion->timer = 0; /* due now */
 	if (bits & EVENT_INIT) {
 		startup_wait(vcpu);
 		vcpu_reset_apic(vcpu);

@@ -17,9 +17,13 @@
 #define EVENT_INIT (1u << 9)
 #define EVENT_NMI (1u << 10)
 #define EVENT_RESET (1u << 11) /* of the partition (vmx/clean.c): before all others */
+#define EVENT_COMPANION (1u << 12) /* its companion is to be called: vCPU 0 only */
 
 /* Leave events for vCPU `target` of the caller's partition. Any CPU. */
 void startup_send(const struct vcpu *from, uint32_t target, uint32_t events);
+
+/* The same for any vCPU, without EVENT_SIPI. */
+void startup_post(const struct config_vcpu *to, uint32_t events);
 
 /* Is anything left for this vCPU, which lives on the calling CPU? */
 extern uint32_t startup_events[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];

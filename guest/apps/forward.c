@@ -37,17 +37,17 @@ static volatile uint64_t *word(uint64_t offset)
 #define MARK 0x8899aabbccddeeffull
 
 /* RDI: the register's address. A load finds a pattern in RAX, a store MARK, and zeros in the register. */
-#define CHECK_LOAD(offset, instruction, result)                                                                       \
-	do {                                                                                                          \
-		uint64_t rax = 0x1111111111111111;                                                                    \
-		__asm__ volatile(instruction : "+a"(rax) : "D"(ECHO_AT + (uint64_t)(offset)) : "r14", "memory");      \
-		check(rax == (result), instruction, rax);                                                             \
+#define CHECK_LOAD(offset, instruction, result)                                                                  \
+	do {                                                                                                     \
+		uint64_t rax = 0x1111111111111111;                                                               \
+		__asm__ volatile(instruction : "+a"(rax) : "D"(ECHO_AT + (uint64_t)(offset)) : "r14", "memory"); \
+		check(rax == (result), instruction, rax);                                                        \
 	} while (0)
-#define CHECK_STORE(instruction, result)                                                                              \
-	do {                                                                                                          \
-		*word(0) = 0;                                                                                         \
-		__asm__ volatile(instruction : : "a"(MARK), "D"((uint64_t)ECHO_AT) : "memory");                       \
-		check(*word(0) == (result), instruction, *word(0));                                                   \
+#define CHECK_STORE(instruction, result)                                                        \
+	do {                                                                                    \
+		*word(0) = 0;                                                                   \
+		__asm__ volatile(instruction : : "a"(MARK), "D"((uint64_t)ECHO_AT) : "memory"); \
+		check(*word(0) == (result), instruction, *word(0));                             \
 	} while (0)
 
 static void check_forms(void)

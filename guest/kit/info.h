@@ -13,6 +13,7 @@
 #define KIT_INFO_MAPS 24u
 #define KIT_INFO_PORTS 16u
 #define KIT_INFO_DOORBELLS 16u
+#define KIT_INFO_REGIONS 8u
 #define KIT_NO_NUMBER 0xffffu
 #define KIT_NAME_SIZE 24u /* a name and its terminating zero */
 
@@ -44,6 +45,12 @@ struct kit_info {
 		uint32_t vcpu;
 		char name[KIT_NAME_SIZE];
 	} doorbell[KIT_INFO_DOORBELLS];
+	/* Of a companion: pins of the I/O APIC that it drives, a bit a pin; and what its guest sees beside its own memory. */
+	uint32_t pins, region_count;
+	struct kit_region {
+		uint64_t gpa, size;
+		uint64_t registers; /* 1: the companion answers there; 0: a shared memory */
+	} region[KIT_INFO_REGIONS];
 };
 
 #endif

@@ -13,6 +13,7 @@ HOST_decode := vmx/decode.c tests/host/decode_forms.asm
 HOST_ioapic := vmx/ioapic.c
 HOST_lapic := vmx/lapic.c
 HOST_lapic_timer := vmx/lapic.c
+HOST_ivshmem := guest/apps/ivshmem/pci.c
 HOST_legacy := $(wildcard guest/apps/legacy/*.c)
 HOST_linear := vmx/linear.c
 HOST_life := core/life.c

@@ -239,7 +239,8 @@ static void pit_interrupts(void **state)
 	(void)state;
 	load(0, 2, 1193);
 	for (unsigned i = 1; i <= 3000; i++) { /* each edge once, at its time, without drift */
-		const uint64_t next = pit_next_edge(&l.pit, now), exact = 1193ull * i * TSC_HZ / PIT_HZ, count = TSC_HZ / PIT_HZ;
+		const uint64_t next = pit_next_edge(&l.pit, now), exact = 1193ull * i * TSC_HZ / PIT_HZ,
+			       count = TSC_HZ / PIT_HZ;
 		assert_true(next >= exact && next <= exact + 2 * count);
 		assert_false(pit_edge(&l.pit, at(1193ull * i - 1)));
 		assert_true(pit_edge(&l.pit, next));
@@ -417,7 +418,8 @@ static void together(void **state)
 /* Whatever a guest writes: no undefined behaviour, and each call comes back. */
 static void anything(void **state)
 {
-	static const uint16_t ports[] = { 0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0xa0, 0xa1, 0x608 };
+	static const uint16_t ports[] = { 0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60,
+		                          0x61, 0x64, 0x70, 0x71, 0xa0, 0xa1, 0x608 };
 	uint64_t now = 0;
 
 	(void)state;

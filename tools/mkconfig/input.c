@@ -257,7 +257,7 @@ static const cyaml_schema_field_t doorbell_fields[] = {
 	TEXT_OPTIONAL("channel", struct in_doorbell, channel),
 	TEXT("to", struct in_doorbell, to),
 	TEXT_OPTIONAL("vcpu", struct in_doorbell, vcpu),
-	TEXT("vector", struct in_doorbell, vector),
+	TEXT_OPTIONAL("vector", struct in_doorbell, vector),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t doorbell_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_doorbell,

@@ -94,6 +94,26 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 	ports_kit_info(info, plan, partition);
 }
 
+static void add_region(struct kit_info *info, uint64_t gpa, uint64_t size, bool registers)
+{
+	if (info->region_count < KIT_INFO_REGIONS)
+		info->region[info->region_count++] = (struct kit_region){ gpa, size, registers };
+}
+
+/* What a companion is told of its guest. */
+static void fill_master(struct kit_info *info, const struct plan *plan, unsigned master)
+{
+	const struct config_partition *p = &plan->partitions[master];
+
+	info->pins = p->companion_pins;
+	for (unsigned i = 0; i < p->mmio_count; i++)
+		if (p->mmio[i].kind == MMIO_COMPANION)
+			add_region(info, p->mmio[i].gpa, p->mmio[i].size, true);
+	for (unsigned i = 1; i < p->map_count; i++)
+		if (plan->memories[p->maps[i].memory].owner == CONFIG_SHARED)
+			add_region(info, p->maps[i].gpa, p->maps[i].size, false);
+}
+
 /* A companion runs at privilege level 3 from its first instruction on. */
 static void open_to_user(struct blob *tables)
 {
@@ -143,6 +163,8 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 
 	load_elf(image, line, path, &file, start);
 	fill_info(&info, plan, partition, start);
+	if (x->in->cpus_count == 0)
+		fill_master(&info, plan, x->in->master);
 	memcpy(page, &info, sizeof info);
 	memcpy(page + GDT_OFFSET, flat_gdt, sizeof flat_gdt);
 	image_add(image, line, start, page, sizeof page);

@@ -169,12 +169,19 @@ static void build_doorbell(struct plan *plan, unsigned index)
 {
 	const struct in_doorbell *in = &plan->in->doorbells[index];
 	struct config_doorbell *x = &plan->doorbells[index];
-	unsigned line = line_of("doorbells/%u/to", index);
+	unsigned line = line_of("doorbells/%u/to", index), owner;
 
 	x->partition = (uint16_t)find_partition(plan, line, "to", in->to);
-	if (plan->partitions[x->partition].vcpu_count == 0)
-		fail(line, "to: '%s' is a companion, which takes no interrupts", in->to);
-	x->vector = (uint8_t)parse_number(line_of("doorbells/%u/vector", index), "vector", in->vector, 32, 255);
+	owner = x->partition;
+	if (plan->partitions[owner].vcpu_count == 0) {
+		if (in->vector != NULL)
+			fail(line_of("doorbells/%u/vector", index), "vector: '%s' is a companion, which is called", in->to);
+		x->partition = (uint16_t)plan->extra[owner].in->master;
+	} else if (in->vector == NULL) {
+		fail(line_of("doorbells/%u", index), "doorbell '%s': no vector", in->name);
+	} else {
+		x->vector = (uint8_t)parse_number(line_of("doorbells/%u/vector", index), "vector", in->vector, 32, 255);
+	}
 	if (in->vcpu != NULL)
 		x->vcpu = (uint16_t)parse_number(line_of("doorbells/%u/vcpu", index), "vcpu", in->vcpu, 0,
 		                                 plan->partitions[x->partition].vcpu_count - 1u);
@@ -182,15 +189,15 @@ static void build_doorbell(struct plan *plan, unsigned index)
 		if (strcmp(plan->in->doorbells[i].name, in->name) == 0)
 			fail(line_of("doorbells/%u/name", index), "name: '%s' is taken on line %u", in->name,
 			     line_of("doorbells/%u/name", i));
-		if (plan->doorbells[i].partition != x->partition)
+		if (plan->memories[plan->doorbells[i].memory].owner != owner)
 			continue;
 		x->memory = plan->doorbells[i].memory;
 		x->bit++;
 	}
 	if (x->memory == 0) { /* that is partition 0's own */
-		x->memory = add_memory(plan, line, text("bells-%u", x->partition), sizeof(uint64_t), x->partition,
+		x->memory = add_memory(plan, line, text("bells-%u", owner), sizeof(uint64_t), (uint16_t)owner,
 		                       RIGHT_READ | RIGHT_WRITE);
-		add_map(plan, line, x->partition, x->memory, RIGHT_READ | RIGHT_WRITE);
+		add_map(plan, line, owner, x->memory, RIGHT_READ | RIGHT_WRITE);
 	}
 	build_ringers(plan, index);
 }
@@ -261,7 +268,7 @@ static void port_info(struct kit_info *info, const struct plan *plan, unsigned p
 static void doorbell_info(struct kit_info *info, const struct plan *plan, unsigned partition, unsigned doorbell)
 {
 	const struct config_doorbell *x = &plan->doorbells[doorbell];
-	bool rings = (x->sources >> partition & 1) != 0, here = x->partition == partition;
+	bool rings = (x->sources >> partition & 1) != 0, here = plan->memories[x->memory].owner == partition;
 
 	if (!rings && !here)
 		return;
