@@ -161,7 +161,7 @@ CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/schedu
 	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall hypercall/ports hypercall/doorbell core/sha256 \
 	core/posted
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
-CORE_HOT += vmx/apic # interrupts between vCPUs; on dedicated CPUs they are not hot
+CORE_HOT += vmx/apic vmx/startup core/console core/consolemux core/partition # on dedicated CPUs they delay nobody
 endif
 $(CORE_HOT:%=$(OBJDIR)/core/%.o): CORE_CFLAGS += -O2
 $(OBJDIR)/core/hypercall/ports.o: CORE_CFLAGS += -falign-loops=1 # no NOPs before them
@@ -302,7 +302,7 @@ run: image
 size:
 	$(MAKE) --no-print-directory CONFIG=config/reference.yaml image
 	tools/size $(BUILD)/reference
-BENCH_IMAGES := bench bench_hostile bench_windows latency bench_sched bench_w bench_ipi cost2 cost32 companion bench_ipc bench_ipc_w bench_ipc_hostile
+BENCH_IMAGES := bench bench_hostile bench_windows latency bench_sched bench_w bench_ipi cost2 cost2_flush cost32 companion vectors bench_ipc bench_ipc_w bench_ipc_hostile
 bench: $(BUILD)/guest/rtload.efi
 	set -e; for c in $(BENCH_IMAGES); do $(MAKE) --no-print-directory CONFIG=tests/system/$$c.yaml image; done
 	tools/bench --plot $(BUILD)/latency.svg

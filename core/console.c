@@ -103,14 +103,34 @@ static void transmit(uint8_t byte)
 		outb(config.debug_port, byte);
 }
 
-static void note_arguments(const char *format, va_list arguments)
+/* Room for one more, or 0. */
+static struct message *next_message(void)
 {
 	struct noted *n = &this_cpu->noted;
 
-	if (n->tail - n->head == NOTED_MESSAGES)
-		n->lost++;
-	else
-		message_make(&n->message[n->tail++ % NOTED_MESSAGES], format, arguments);
+	if (n->tail - n->head != NOTED_MESSAGES)
+		return &n->message[n->tail++ % NOTED_MESSAGES];
+	n->lost++;
+	return 0;
+}
+
+static void note_arguments(const char *format, va_list arguments)
+{
+	struct message *m = next_message();
+
+	if (m)
+		message_make(m, format, arguments);
+}
+
+void print_words(const char *format, const uint64_t argument[MESSAGE_ARGUMENTS])
+{
+	struct message *m = next_message();
+
+	if (!m)
+		return;
+	m->format = format;
+	for (uint32_t i = 0; i < MESSAGE_ARGUMENTS; i++)
+		m->argument[i] = argument[i];
 }
 
 static __attribute__((format(printf, 1, 2))) void note(const char *format, ...)

@@ -21,6 +21,9 @@ void console_init(void);
  */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for one that a guest's exit causes: all of its arguments as words, which takes a tenth of the time. A vCPU runs here. */
+void print_words(const char *format, const uint64_t argument[MESSAGE_ARGUMENTS]);
+
 /* Past the rings and at once, by console_raw(): panic only. */
 void print_raw(const char *format, va_list arguments);
 

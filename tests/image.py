@@ -11,6 +11,7 @@ import bochs
 from conftest import BUILD, TOP
 
 CORE_BASE = 0xFFFFFFFF80000000
+W_LIMIT = 1500          # instructions: docs/scheduling.md
 
 
 def path(name, file="bulkhead.efi"):

@@ -17,6 +17,7 @@ def test_registers(machine, model):
     the first forbidden accesses, which takes longer than its windows."""
     m = image.boot(machine, "mmio", cpu=model)
     m.wait_for(r"^\[mmio\] RESULT mmio checks=44 failed=0", timeout=80, on="e9")
+    assert int(m.wait_for(r"^\[core\] mmio: .*longest stay in root mode (\d+)", timeout=30, on="e9")[1]) <= image.W_LIMIT
     m.wait_for(r"^\[loop\] rt: periods 6000 ", timeout=80, on="e9")
 
 
@@ -54,6 +55,10 @@ def test_interrupts_of_the_machine(machine):
     m.wait_for(r"^\[clock\] lines: clock: 999 periods ", on="e9")
     m.wait_for(r"^\[clock\] RESULT lines interrupts=400[01] wrong=0 strays=0", on="e9")
     m.wait_for(r"^\[loop\] rt: periods 4000 ", on="e9")
+    # Virtual-interrupt delivery with EOI exits: those of levels, and of nothing else.
+    eoi, wrmsr = map(int, re.search(r"lines: serial: exits eoi=(\d+) wrmsr=(\d+)", m.e9).groups())
+    assert eoi >= 220 and wrmsr < 20
+    assert re.search(r"lines: clock: exits eoi=0 ", m.e9)
     assert not re.search(MISSED, m.e9, re.MULTILINE)
 
 

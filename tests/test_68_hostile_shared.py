@@ -21,6 +21,7 @@ def test_neighbour_of_a_hostile_partition_misses_nothing(machine, model):
     end = fields(m.wait_for(r"^\[hostile\] RESULT hostile (.*forbidden=\d+)", timeout=220, on="e9")[1])
     watched = fields(m.wait_for(r"^\[watch\] RESULT watch (.*strays=\d+)", timeout=60, on="e9")[1])
     assert end["attacks"] == len(ATTACKS) and end["breaches"] == end["broken"] == 0, re.findall(r"BREACH.*", m.e9)
+    assert int(m.wait_for(r"^\[watch\] watch: longest stay in root mode of this CPU (\d+)", on="e9")[1]) <= image.W_LIMIT
     assert watched == {"rows": len(ATTACKS) + 1, "memory": 1, "state": 1, "strays": 0}
     rows = {name: fields(row) for name, row in re.findall(r"^\[watch\] WATCH (\w+) (.*)", m.e9, re.MULTILINE)}
     assert set(rows) == {"quiet", *ATTACKS}

@@ -9,6 +9,7 @@
 #include "xapic.h"
 
 #define mine (&this_cpu->scheduled)
+#define LONG_TICKS 1500u /* W: docs/scheduling.md */
 #define MSR_X2APIC_FIRST 0x800u
 #define MSR_X2APIC_LAST 0x8ffu
 
@@ -131,6 +132,25 @@ void scheduled_note_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)vcpu; /* the one that runs */
 	mine->loaded->msr[switch_msr_slot(msr)] = value;
+}
+
+/* So that no decision comes on top of the longest work for a guest. It waits for one edge: behind that it gets on, however near the next is. */
+int scheduled_edge_is_near(void)
+{
+	uint64_t *const edge = &mine->loaded->edge;
+
+	if (rdtsc() + LONG_TICKS <= mine->until || (*edge && *edge != mine->until)) {
+		*edge = 0;
+		return 0;
+	}
+	*edge = mine->until;
+	return 1;
+}
+
+void scheduled_accept(uint32_t vector)
+{
+	lapic_accept(&mine->loaded->lapic, vector);
+	mine->changed = 1;
 }
 
 void scheduled_reset_apic(struct vcpu *vcpu)

@@ -18,6 +18,16 @@ static uint64_t used(uint32_t slot)
 	       (mine->sched.current == slot ? rdtsc() + mine->early - mine->sched.since : 0);
 }
 
+static uint32_t longest_stay(void)
+{
+	uint32_t longest = mine->idle.worst;
+
+	for (uint32_t i = 0; i < CONFIG_VCPUS_PER_CPU; i++)
+		if (this_cpu->vcpu[i].worst > longest)
+			longest = this_cpu->vcpu[i].worst;
+	return longest;
+}
+
 int64_t scheduled_counter(const struct vcpu *vcpu, uint64_t which)
 {
 	const struct sched *s = &mine->sched;
@@ -41,6 +51,10 @@ int64_t scheduled_counter(const struct vcpu *vcpu, uint64_t which)
 	case BH_COUNTER_SMIS:
 		smis = smi_count();
 		return smis == SMI_UNKNOWN ? BH_EINVAL : (int64_t)smis;
+	case BH_COUNTER_STAY_MAX:
+		return longest_stay();
+	case BH_COUNTER_SWITCH_MAX:
+		return mine->worst_switch;
 	default:
 		return BH_EINVAL;
 	}

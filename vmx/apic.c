@@ -21,7 +21,7 @@
 #define ICR_ASSERT (1u << 14)
 #define ICR_LOGICAL (1u << 11)
 #define ICR_SHORTHAND(icr) ((icr) >> 18 & 3)
-#define ICR_NOT_PLAIN (3u << 18 | ICR_LOGICAL | 7u << 8) /* shorthand, destination mode, delivery mode */
+#define ICR_NOT_PLAIN (2u << 18 | ICR_LOGICAL | 7u << 8) /* to others, logical, not fixed */
 #define ICR_BROADCAST 0xffffffffu
 
 static int is_destination(const struct vcpu *vcpu, uint32_t index, uint64_t icr)
@@ -59,7 +59,9 @@ static void deliver(struct vcpu *vcpu, uint32_t target, uint32_t mode, uint32_t 
 	} else if (vector >= 16) { /* below: the APIC would only record an illegal vector */
 		const struct config_vcpu *to = &vcpu->partition->vcpus[target];
 
-		if (cpu_is_scheduled(to->cpu))
+		if (cpu_is_scheduled(to->cpu) && target == vcpu->index)
+			scheduled_accept(vector);
+		else if (cpu_is_scheduled(to->cpu))
 			posted_send(to->cpu, to->slot, vector);
 		else
 			wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[to->cpu] << 32 | 1u << 14 | vector);
@@ -85,19 +87,21 @@ static __attribute__((noinline)) int send_any(struct vcpu *vcpu, uint64_t icr)
 	return delivered || (offered && (deassert || ICR_SHORTHAND(icr))); /* "all but self" may be nobody */
 }
 
-/* The common command first: fixed, to one vCPU by its ID, which is its index as a rule. */
+/* The common commands first: fixed, to one vCPU by its ID, which is its index as a rule, or to itself. */
 int apic_send(struct vcpu *vcpu, uint64_t icr)
 {
 	const struct config_partition *p = vcpu->partition;
 	const uint32_t vector = icr & ICR_VECTOR;
-	const uint64_t to = icr >> 32;
+	const uint64_t to = ICR_SHORTHAND(icr) == 1 ? vcpu->index : icr >> 32;
 
-	if (to < p->vcpu_count && p->vcpus[to].apic_id == to && !(icr & ICR_NOT_PLAIN) && vector >= 16 &&
-	    cpu_is_scheduled(p->vcpus[to].cpu)) {
+	if (icr & ICR_NOT_PLAIN || vector < 16 || to >= p->vcpu_count || p->vcpus[to].apic_id != to ||
+	    !cpu_is_scheduled(p->vcpus[to].cpu))
+		return send_any(vcpu, icr);
+	if (to == vcpu->index)
+		scheduled_accept(vector);
+	else
 		posted_send(p->vcpus[to].cpu, p->vcpus[to].slot, vector);
-		return 1;
-	}
-	return send_any(vcpu, icr);
+	return 1;
 }
 
 void apic_write_icr(struct vcpu *vcpu, uint64_t icr)

@@ -19,6 +19,8 @@ static void request(struct lapic *l)
 
 	if ((int)(status & INTERRUPT_STATUS_RVI) < l->pending)
 		vmwrite(VMCS_GUEST_INTERRUPT_STATUS, (status & ~INTERRUPT_STATUS_RVI) | (uint8_t)l->pending);
+	for (uint32_t n = 0; CONFIG_IOAPICS && l->level && n < 4; n++) /* 30.1.4 */
+		vmwrite(VMCS_CTRL_EOI_EXIT_0 + 2 * n, lapic_level_vectors(l, n));
 	trace_interrupt(this_cpu->running, (uint8_t)l->pending);
 	l->pending = -1;
 }
@@ -75,7 +77,7 @@ int scheduled_passes_msr(const struct vcpu *vcpu, uint32_t msr, int write)
 	       (msr == MSR_X2APIC_TPR || (write && (msr == MSR_X2APIC_EOI || msr == MSR_X2APIC_SELF)));
 }
 
-/* SDM Vol. 3C, 25.6.8, 30.1. No EOI exits: all interrupts are edges. */
+/* SDM Vol. 3C, 25.6.8, 30.1. EOIs of level-triggered interrupts exit: request() says which those are. */
 void scheduled_init_apicv(struct vcpu *vcpu)
 {
 	const uint32_t slot = (uint32_t)(vcpu - this_cpu->vcpu);

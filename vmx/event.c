@@ -48,8 +48,11 @@ static __attribute__((noinline)) void report(struct vcpu *vcpu, enum error_class
 {
 	const uint64_t count = vcpu->forbidden[class];
 
-	print("%s: forbidden %s: %s %lx at rip %lx%s\n", vcpu->partition->name, class_name[class], what, detail,
-	      vmread(VMCS_GUEST_RIP), count == REPORTS_PER_CLASS ? "; further ones are only counted" : "");
+	print_words("%s: forbidden %s: %s %lx at rip %lx%s\n",
+	            (const uint64_t[MESSAGE_ARGUMENTS]){
+			    (uint64_t)vcpu->partition->name, (uint64_t)class_name[class], (uint64_t)what, detail,
+			    vmread(VMCS_GUEST_RIP),
+			    (uint64_t)(count == REPORTS_PER_CLASS ? "; further ones are only counted" : "") });
 	if (count <= REPORTS_PER_CLASS)
 		console_follow_up(vcpu);
 }

@@ -25,11 +25,10 @@ uint32_t ioapic_due(struct ioapic *io, uint32_t pins)
 {
 	uint32_t due = 0;
 
-	pins &= load(&io->asserted);
-	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
-		const uint32_t low = load(&io->low[pin]), bit = 1u << pin;
+	for (pins &= load(&io->asserted); pins; pins &= pins - 1) {
+		const uint32_t low = load(&io->low[__builtin_ctz(pins)]), bit = pins & -pins;
 
-		if (pins & bit && low & IOAPIC_LEVEL && !(low & IOAPIC_MASKED) &&
+		if (low & IOAPIC_LEVEL && !(low & IOAPIC_MASKED) &&
 		    !(__atomic_fetch_or(&io->remote, bit, __ATOMIC_SEQ_CST) & bit))
 			due |= bit;
 	}
@@ -55,11 +54,11 @@ uint32_t ioapic_end(struct ioapic *io, uint32_t vector)
 {
 	uint32_t ended = 0;
 
-	for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
-		const uint32_t low = load(&io->low[pin]);
+	for (uint32_t pins = load(&io->remote); pins; pins &= pins - 1) {
+		const uint32_t low = load(&io->low[__builtin_ctz(pins)]);
 
 		if (low & IOAPIC_LEVEL && (low & IOAPIC_VECTOR) == vector)
-			ended |= 1u << pin;
+			ended |= pins & -pins;
 	}
 	return ended & __atomic_fetch_and(&io->remote, ~ended, __ATOMIC_SEQ_CST);
 }

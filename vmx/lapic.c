@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lapic.h"
 
+#include "core/lib.h"
+
 #ifndef CONFIG_IOAPICS /* where the sizes of no configuration are known: host tests */
 #define CONFIG_IOAPICS 1
 #endif
@@ -74,8 +76,9 @@ static void update_ppr(struct lapic *l)
 
 void lapic_reset(struct lapic *l, uint32_t id, uint32_t count_ticks)
 {
-	for (uint32_t offset = 0; offset < 0x400; offset += 16)
-		*at(l, offset) = 0;
+	void *const registers = l->reg;
+
+	memset(registers, 0, LAPIC_SELF_IPI + 16);
 	*at(l, LAPIC_ID) = l->x2apic ? id : id << 24;
 	*at(l, LAPIC_VERSION) = VERSION;
 	*at(l, LAPIC_LDR) = l->x2apic ? (id & ~0xfu) << 12 | 1u << (id & 0xf) : 0;

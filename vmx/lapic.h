@@ -51,8 +51,7 @@ struct lapic {
 	uint8_t x2apic;      /* mode that the guest has chosen */
 	uint8_t esr_pending; /* errors since the last write to ESR */
 	uint8_t irr_words, isr_words; /* bit n: word n of the register may be other than 0. Not with `hardware` */
-	const uint32_t *
-		level; /* vectors that are level-triggered when they arrive, a bit each, or 0: none. Not with `hardware` */
+	const uint32_t *level;        /* vectors that are level-triggered when they arrive, a bit each, or 0: none */
 };
 
 /* What a write asks of the caller beside the register's change. */

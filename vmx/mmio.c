@@ -16,23 +16,29 @@
 
 /* ---- fetching the instruction: through the partition's own maps ---- */
 
-/* The partition's memory, 2 MiB of it in the window: page tables and code are mostly near each other. */
+/* The partition's memory, 2 MiB of it in the window: page tables and code are mostly near each other, and in one map. */
 struct view {
-	uint64_t hpa; /* of what the window shows */
+	uint64_t gpa, hpa, bytes; /* the rest of the map that was looked at last */
+	uint64_t shown;           /* host-physical address of what the window shows */
 	const uint8_t *at;
 	uint16_t partition;
 };
 
-/* Where `gpa` is to be seen, `size` bytes that do not lie across two pages; or 0. */
-static const uint8_t *look(struct view *view, uint64_t gpa, uint32_t size)
+/* Where `gpa` is to be seen, to the end of its page, since maps are made of pages; or 0. */
+static const uint8_t *look(struct view *view, uint64_t gpa)
 {
-	uint64_t bytes;
-	const uint64_t hpa = partition_translate(view->partition, gpa, &bytes), offset = hpa & (WINDOW_SLOT_SIZE - 1);
+	uint64_t hpa, offset;
 
-	if (bytes < size)
-		return 0;
-	if (!view->at || hpa - offset != view->hpa) {
-		view->hpa = hpa - offset;
+	if (gpa - view->gpa >= view->bytes) {
+		view->hpa = partition_translate(view->partition, gpa, &view->bytes);
+		view->gpa = gpa;
+		if (!view->bytes)
+			return 0;
+	}
+	hpa = view->hpa + (gpa - view->gpa);
+	offset = hpa & (WINDOW_SLOT_SIZE - 1);
+	if (hpa - offset != view->shown) {
+		view->shown = hpa - offset;
 		view->at = window(0, hpa) - offset;
 	}
 	return view->at + offset;
@@ -40,7 +46,7 @@ static const uint8_t *look(struct view *view, uint64_t gpa, uint32_t size)
 
 static int read_number(void *view, uint64_t gpa, uint32_t size, uint64_t *value)
 {
-	const uint8_t *at = look(view, gpa, size);
+	const uint8_t *at = look(view, gpa);
 
 	if (at)
 		*value = size == 8 ? *(const volatile uint64_t *)at : *(const volatile uint32_t *)at;
@@ -76,7 +82,7 @@ static uint32_t read_page(struct view *view, const struct linear_space *space, u
 	uint64_t gpa;
 
 	size = size < left ? size : left;
-	if (!linear_translate(space, linear, &gpa) || !(from = look(view, gpa, size)))
+	if (!linear_translate(space, linear, &gpa) || !(from = look(view, gpa)))
 		return 0;
 	memcpy(to, from, size);
 	return size;
@@ -85,7 +91,7 @@ static uint32_t read_page(struct view *view, const struct linear_space *space, u
 /* The instruction at the guest's RIP. What another vCPU has made of it meanwhile is the guest's own affair. */
 static int fetch(struct vcpu *vcpu, struct decoded *d)
 {
-	struct view view = { .partition = vcpu->partition_index };
+	struct view view = { .shown = 1, .partition = vcpu->partition_index }; /* 1: nothing */
 	const struct linear_space space = current_space(&view);
 	const uint32_t cs = (uint32_t)vmread(VMCS_GUEST_CS_ACCESS);
 	const enum decode_mode mode = space.paging == LINEAR_4_LEVEL && cs & ACCESS_L ? DECODE_64 :
@@ -166,6 +172,8 @@ int mmio_access(struct vcpu *vcpu, uint64_t qualification)
 	uint64_t value;
 	enum mmio_result result;
 
+	if (range && is_plain(qualification) && cpu_is_scheduled(this_cpu->index) && scheduled_edge_is_near())
+		return 1; /* the guest will try again */
 	if (!range || !is_plain(qualification) || !fetch(vcpu, &d) ||
 	    d.write != ((qualification & EPT_VIOLATION_WRITE) != 0) || range->size - (gpa - range->gpa) < d.size)
 		return 0;

@@ -15,6 +15,8 @@
 static struct ioapic ioapics[CONFIG_IOAPICS];
 /* A bit a vector: level-triggered. Whoever sends a message writes it. */
 static uint32_t level[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU][8];
+/* Level-triggered messages from other CPUs: never by posted interrupts, since the receiver's EOI-exit bitmap must know of them first. */
+static uint32_t sent[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU][8], sent_words[CONFIG_CPUS][CONFIG_VCPUS_PER_CPU];
 
 static struct ioapic *ioapic_of(const struct config_partition *p)
 {
@@ -49,8 +51,27 @@ static void post(const struct config_vcpu *to, uint32_t low)
 	if (to->cpu == this_cpu->index) {
 		lapic_accept(&this_cpu->scheduled.vcpu[to->slot].lapic, vector);
 		posted_wake(to->cpu, to->slot);
+	} else if (low & IOAPIC_LEVEL) {
+		__atomic_or_fetch(&sent[to->cpu][to->slot][vector / 32], bit, __ATOMIC_SEQ_CST);
+		__atomic_or_fetch(&sent_words[to->cpu][to->slot], 1u << vector / 32, __ATOMIC_SEQ_CST);
+		posted_wake(to->cpu, to->slot);
 	} else {
 		posted_send(to->cpu, to->slot, vector);
+	}
+}
+
+void pins_take(const struct vcpu *vcpu)
+{
+	const uint32_t slot = (uint32_t)(vcpu - this_cpu->vcpu), cpu = this_cpu->index;
+
+	if (!__atomic_load_n(&sent_words[cpu][slot], __ATOMIC_ACQUIRE))
+		return;
+	for (uint32_t words = __atomic_exchange_n(&sent_words[cpu][slot], 0, __ATOMIC_SEQ_CST); words;
+	     words &= words - 1) {
+		const uint32_t word = (uint32_t)__builtin_ctz(words);
+
+		lapic_accept_word(&this_cpu->scheduled.vcpu[slot].lapic, word,
+		                  __atomic_exchange_n(&sent[cpu][slot][word], 0, __ATOMIC_SEQ_CST));
 	}
 }
 
@@ -74,9 +95,8 @@ static void deliver(const struct config_partition *p, const struct ioapic *io, u
 
 static void deliver_all(const struct config_partition *p, uint32_t pins)
 {
-	for (uint32_t pin = 0; pins && pin < IOAPIC_PINS; pin++, pins >>= 1)
-		if (pins & 1)
-			deliver(p, ioapic_of(p), pin);
+	for (; pins; pins &= pins - 1)
+		deliver(p, ioapic_of(p), (uint32_t)__builtin_ctz(pins));
 }
 
 void pins_raise(const struct config_partition *p, uint32_t pin)

@@ -36,4 +36,7 @@ void pins_ended(struct vcpu *vcpu, uint32_t vector);
 /* For struct lapic.level: which vectors arrive level-triggered at this vCPU, by the last message of each; or 0 if it gets none. */
 const uint32_t *pins_level(const struct vcpu *vcpu);
 
+/* Take the level-triggered interrupts that other CPUs have sent to this vCPU of this CPU into its virtual APIC. */
+void pins_take(const struct vcpu *vcpu);
+
 #endif

@@ -22,8 +22,9 @@
 
 #define mine (&this_cpu->scheduled)
 
-#define DECISIONS 4u    /* in one stay in root mode */
 #define STEP_TICKS 1500u /* a step of vmx/health.c at most: W */
+#define DECISIONS \
+	4u /* in one stay in root mode for what is due, until somebody is found who has work; one on top of what an exit costs */
 #define ENTRY_TICKS 24u /* from reading the TSC to the entry at least, where the preemption timer begins to count */
 
 /* The guest has become able to run: a blocked vCPU that has an interrupt or NMI to take. */
@@ -72,6 +73,8 @@ static inline void take_vectors(struct scheduled_vcpu *v)
 {
 	if (posted_waiting(this_cpu->index, v->slot))
 		take_waiting(v);
+	if (CONFIG_IOAPICS)
+		pins_take(&this_cpu->vcpu[v->slot]);
 }
 
 /* From now on who posts for the vCPU marks its slot; what came just before is looked for here. */
@@ -100,7 +103,7 @@ static void make_idle(void)
 }
 
 /* Put vCPU and state of `v` in place of what ran. `next` may be its companion: that cannot reach the state. */
-static inline void make_current(struct vcpu *next, struct scheduled_vcpu *v)
+static inline __attribute__((always_inline)) void make_current(struct vcpu *next, struct scheduled_vcpu *v)
 {
 	const struct vcpu *owner = CONFIG_COMPANIONS && next->master ? next->master : next;
 
@@ -158,8 +161,6 @@ static inline int has_work(struct vcpu *vcpu, struct scheduled_vcpu *v, uint64_t
 {
 	struct lapic *l = &v->lapic;
 
-	if (startup_left(vcpu))
-		return 1;
 	if (vcpu->waiting)
 		return 0;
 	expire(vcpu, v, now);
@@ -183,6 +184,21 @@ static void give_up(const struct vcpu *vcpu, const struct scheduled_vcpu *v)
 	mine->resched = 1;
 }
 
+/*
+ * INIT and SIPI take most of what a stay in root mode may take. So they are a step of their own, in a stay that was no guest's doing and
+ * when the vCPU's state is there; who runs is decided anew behind it.
+ */
+static __attribute__((noinline)) void take_startup(struct vcpu *next, struct scheduled_vcpu *v)
+{
+	const int ready = mine->loaded == v;
+
+	if (mine->timer_exit)
+		make_current(next, v);
+	if (mine->timer_exit && ready)
+		startup_take(next);
+	mine->resched = 1;
+}
+
 /* Who runs? Returns 0 if that is not known yet, but enough was done for one stay in root mode. */
 static int decide(uint64_t now)
 {
@@ -194,6 +210,7 @@ static int decide(uint64_t now)
 	if (CONFIG_HEALTH)
 		mine->work = 0;
 	d = sched_decide(&mine->sched, now);
+	mine->decided = (uint32_t)rdtsc();
 	trace_decision(&mine->sched);
 	audit_decision(&mine->sched);
 	counters_decision();
@@ -213,29 +230,27 @@ static int decide(uint64_t now)
 		make_current(companion_or(next), v);
 		return 1;
 	}
-	if (!has_work(next, v, now)) {
-		give_up(next, v);
-		return 1;
+	if (startup_left(next)) {
+		take_startup(next, v);
+		return 0;
 	}
-	make_current(next, v);
-	if (!startup_left(next))
-		return 1;
-	startup_take(next);
 	if (has_work(next, v, now))
-		return 1;
-	give_up(next, v);
-	return 0;
+		make_current(next, v);
+	else
+		give_up(next, v);
+	return 1;
 }
 
-/* Not on top of what a guest's exit has cost: such a one is followed by the timer's at once. */
-static void console_now(uint64_t now)
+/* Not on top of what a guest's exit has cost: such a one is followed by the timer's at once. Returns 1 if it has taken its time. */
+static int console_now(uint64_t now)
 {
 	if (now < mine->console_due || !mine->timer_exit)
-		return;
+		return 0;
 	mine->console_due = SCHED_NEVER;
 	attention_tell();
 	if (console_pump())
 		scheduled_console_due();
+	return 1;
 }
 
 /* An NMI came in root mode: what for? */
@@ -304,14 +319,15 @@ static void settle(uint64_t now)
 			take_vectors(mine->loaded);
 	}
 	if (!mine->resched && now < mine->until) { /* who begins a window does not wait for text */
-		console_now(now);
-		if (CONFIG_SELF_CHECK && mine->timer_exit)
+		if (!console_now(now) && CONFIG_SELF_CHECK && mine->timer_exit)
 			selfcheck_step(now);
 	}
-	for (uint32_t i = 0; (mine->resched || now >= mine->until) && i < DECISIONS; i++)
+	for (uint32_t i = mine->timer_exit ? 0 : DECISIONS - 1; (mine->resched || now >= mine->until) && i < DECISIONS;
+	     i++)
 		if (!decide(now))
 			break;
 	if (mine->resched) { /* go on after an exit, so that no stay here is long */
+		mine->decided = (uint32_t)rdtsc();
 		make_idle();
 		mine->next_other = mine->next_event = 0;
 		mine->changed = 1;
@@ -439,12 +455,26 @@ static void exit_external_interrupt(void)
 		wrmsr(MSR_X2APIC_EOI, 0);
 }
 
+/* W and S (docs/scheduling.md): the stay of who has exited ends at the decision for another, and from there on it is a switch. */
+static inline __attribute__((always_inline)) void note_times(struct vcpu *exited)
+{
+	const uint32_t now = (uint32_t)rdtsc(), end = this_cpu->running == exited ? now : mine->decided;
+
+	if (end - exited->start > exited->worst)
+		exited->worst = end - exited->start;
+	if (now - end > mine->worst_switch)
+		mine->worst_switch = now - end;
+}
+
 /* Returns if the guest that has exited is to be entered, and its registers are as they were but for what handlers change. */
 static inline void go_on(struct vcpu *vcpu)
 {
 	if (__builtin_expect(this_cpu->running == vcpu && !mine->reload, 1))
 		return;
-	note_stay(vcpu);
+	if (CONFIG_COMPANIONS && this_cpu->running->master == vcpu) /* with no decision between */
+		note_stay(vcpu);
+	else
+		note_times(vcpu);
 	mine->reload = 0;
 	enter();
 }
@@ -488,6 +518,11 @@ void vmx_exit_scheduled(struct vcpu *vcpu)
 		break;
 	case EXIT_REASON_APIC_WRITE: /* with APICv: a self-IPI below vector 16, after the instruction (30.5). An error, no interrupt */
 		lapic_write(&mine->loaded->lapic, LAPIC_SELF_IPI, (uint32_t)vcpu->regs[REG_RAX] & 0xff, rdtsc());
+		mine->changed = 1;
+		break;
+	case EXIT_REASON_VIRTUALIZED_EOI: /* with APICv: of a level-triggered interrupt; after the instruction */
+		if (CONFIG_IOAPICS)
+			pins_ended(vcpu, vmread(VMCS_EXIT_QUALIFICATION) & 0xff);
 		mine->changed = 1;
 		break;
 	default:
@@ -572,7 +607,7 @@ void scheduled_make_current(struct vcpu *next)
 	make_current(next, mine->loaded);
 }
 
-void scheduled_go_on(const struct vcpu *exited, uint32_t reason)
+void scheduled_go_on(struct vcpu *exited, uint32_t reason)
 {
 	/* Text that is due goes out after the timer's exits, or it would end each entry. */
 	mine->timer_exit = reason == EXIT_REASON_PREEMPTION_TIMER;

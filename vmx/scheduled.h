@@ -28,6 +28,7 @@ struct scheduled_vcpu {
 	uint64_t dr[4], dr6, cr2, xcr0;
 	uint64_t poll_due; /* pins_poll() is due then */
 	uint64_t life_due; /* a sign of life is looked for then, if its partition gives any */
+	uint64_t edge;     /* an access to an emulated register waits for this one; or 0 */
 	uint16_t slot;     /* its own index */
 	uint8_t halted;    /* enum halted */
 };
@@ -58,6 +59,8 @@ struct scheduled_cpu {
 	volatile uint8_t nmi;       /* an NMI came in root mode: the next entry exits at once, */
 	volatile uint8_t attention; /* and what for is looked into */
 	uint8_t timer_exit;         /* this stay in root mode is for what is due */
+	uint32_t decided;           /* low half of the TSC: at the last decision, or when nobody runs for lack of one */
+	uint32_t worst_switch;      /* longest switch: from a decision to the entry, TSC ticks */
 	uint8_t counts_smis;        /* the CPU has MSR_SMI_COUNT */
 	struct vcpu *work; /* whose partition is stopped or started, in the time of the vCPU that would run: vmx/health.c; or 0 */
 	struct vcpu idle;           /* a VMCS in HLT state, for when nobody runs */

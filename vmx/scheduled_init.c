@@ -33,8 +33,7 @@ static void init_slot(uint16_t i, const struct config_slot *slot)
 
 	v->slot = i;
 	posted_close(this_cpu->index, i);
-	/* Registers in memory, and EOIs of levels: by the core itself. */
-	v->lapic.hardware = mine->apicv != APICV_NONE && !p->mmio_count;
+	v->lapic.hardware = mine->apicv != APICV_NONE && !p->xapic; /* registers in memory: by the core itself */
 	vcpu_init(vcpu, slot->partition, slot->vcpu);
 	mine->xcr0_all |= vcpu->xcr0_allowed | 1;
 	v->lapic.x2apic = !p->xapic;
@@ -73,10 +72,6 @@ void scheduled_run(uint64_t epoch)
 	mine->apicv = apicv_find();
 	for (uint16_t i = 0; i < cpu->slot_count; i++)
 		init_slot(i, &cpu->slots[i]);
-	timeplan_init(epoch);
-	for (uint16_t i = 0; i < cpu->slot_count; i++)
-		if (this_cpu->vcpu[i].state == VCPU_STOPPED)
-			sched_block(&mine->sched, i, SCHED_NEVER);
 	switch_state_first();
 	xsetbv0(mine->xcr0_all);
 	ASSERT(cpuid(0xd, 0).r[1] <= sizeof mine->vcpu[0].fpu);
@@ -85,6 +80,11 @@ void scheduled_run(uint64_t epoch)
 	this_cpu->running = &mine->idle;
 	if (CONFIG_SELF_CHECK)
 		selfcheck_first(&mine->idle);
+	/* The last of all: what takes time behind it takes it from the first frame. */
+	timeplan_init(epoch);
+	for (uint16_t i = 0; i < cpu->slot_count; i++)
+		if (this_cpu->vcpu[i].state == VCPU_STOPPED)
+			sched_block(&mine->sched, i, SCHED_NEVER);
 	timeplan_ready();
 	scheduled_go_on(TRACE_NO_EXIT, 0);
 }

@@ -141,8 +141,14 @@ void scheduled_interrupted(void);
 /* From the master that runs to its companion, or back. */
 void scheduled_make_current(struct vcpu *next);
 
+/* Is the next decision due before an access to an emulated register would be carried out? */
+int scheduled_edge_is_near(void);
+
+/* The vCPU that runs has sent itself this vector, by its interrupt command register. */
+void scheduled_accept(uint32_t vector);
+
 /* Enter whoever is to run, after `exited`, a companion, had left for basic exit reason `reason`. */
-_Noreturn void scheduled_go_on(const struct vcpu *exited, uint32_t reason);
+_Noreturn void scheduled_go_on(struct vcpu *exited, uint32_t reason);
 
 /* Where a guest's write to this MSR must be noted, so that a switch need not read it: index into scheduled_vcpu.msr, or -1. */
 int switch_msr_slot(uint32_t msr);

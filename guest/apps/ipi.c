@@ -37,17 +37,6 @@ static void second(void)
 	done = 2;
 }
 
-/* One more, between marks. */
-static void traced(void)
-{
-	heard = 0;
-	mark();
-	wrmsr(X2APIC_ICR, (uint64_t)SECOND << 32 | VECTOR);
-	for (uint64_t start = rdtsc(); rdtsc() - start < REST;)
-		pause();
-	mark();
-}
-
 int main(const struct kit_info *info)
 {
 	const uint64_t patience = 200 * kit_tsc_khz();
@@ -69,8 +58,6 @@ int main(const struct kit_info *info)
 			break;
 		sample[n] = heard - start;
 	}
-	if (n == ROUNDS)
-		traced();
 	done = 1;
 	for (uint64_t start = rdtsc(); done != 2 && rdtsc() - start < patience;)
 		pause();

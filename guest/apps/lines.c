@@ -8,6 +8,7 @@
  *
  *   RESULT lines interrupts=<n> wrong=<n> strays=<n>
  */
+#include "hypercall.h"
 #include "kit.h"
 
 #define IOAPIC 0xfec00000ull
@@ -141,6 +142,8 @@ int main(const struct kit_info *info)
 		run_serial();
 	else
 		run_quiet();
+	kit_printf("lines: %s: exits eoi=%ld wrmsr=%ld\n", info->name, kit_counter(BH_COUNTER_REASON + 45),
+	           kit_counter(BH_COUNTER_REASON + 32));
 	kit_printf("RESULT lines interrupts=%u wrong=%u strays=%lu\n", count, wrong, kit_stray_interrupts);
 	return 0;
 }

@@ -147,6 +147,8 @@ int main(const struct kit_info *info)
 	for (struct row *r = rows; r <= row; r++)
 		kit_printf("WATCH %s periods=%lu missed=%lu min=%lu max=%lu exits=%ld\n", r->name, r->periods,
 		           r->missed, r->min, r->max, r->exits);
+	kit_printf("watch: longest stay in root mode of this CPU %ld ticks, switch %ld\n",
+	           kit_counter(BH_COUNTER_STAY_MAX), kit_counter(BH_COUNTER_SWITCH_MAX));
 	kit_printf("RESULT watch rows=%lu memory=%d state=%d strays=%lu\n", (uint64_t)(row + 1 - rows),
 	           memory_is_whole(false), memcmp(before, after, sizeof before) == 0, kit_stray_interrupts + nmis);
 	return 0;

@@ -117,7 +117,7 @@ static inline void check_entry(void)
 	}
 }
 
-static inline void exits(uint32_t reason, uint64_t qualification)
+static inline void exit_once(uint32_t reason, uint64_t qualification)
 {
 	struct vcpu *before = this_cpu->running;
 	const enum seam_end end = seam_exit(before, reason, qualification);
@@ -128,6 +128,16 @@ static inline void exits(uint32_t reason, uint64_t qualification)
 	if (end == END_RETURNED)
 		assert_ptr_equal(this_cpu->running, before);
 	check_entry();
+}
+
+/* An exit, and those that follow at once because work is cut into steps. */
+static inline void exits(uint32_t reason, uint64_t qualification)
+{
+	exit_once(reason, qualification);
+	for (uint32_t i = 0; idles() && scheduled->resched; i++) {
+		assert_true(timer_ticks() == 0 && i < 8);
+		exit_once(EXIT_REASON_PREEMPTION_TIMER, 0);
+	}
 }
 
 /* The time is `tsc`, and the preemption timer has fired, as often as it needs to with its coarse steps. */

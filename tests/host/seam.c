@@ -56,6 +56,13 @@ void print(const char *format, ...)
 	va_end(arguments);
 }
 
+/* The arguments of the one message there is: vmx/event.c. */
+void print_words(const char *format, const uint64_t argument[MESSAGE_ARGUMENTS])
+{
+	print(format, (const char *)argument[0], (const char *)argument[1], (const char *)argument[2], argument[3],
+	      argument[4], (const char *)argument[5]);
+}
+
 void panic(const char *format, ...)
 {
 	va_list arguments;

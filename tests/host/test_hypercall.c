@@ -100,8 +100,8 @@ static void test_console_write_lengths(void **state)
 	assert_int_equal(seam.out_count, 0);
 	for (uint64_t length = 1; length <= 40; length++) {
 		seam.out_count = 0;
-		assert_int_equal(call(BH_CONSOLE_WRITE, length), length < 16 ? length : 16);
-		assert_int_equal(seam.out_count, length < 16 ? length : 16);
+		assert_int_equal(call(BH_CONSOLE_WRITE, length), length < 12 ? length : 12);
+		assert_int_equal(seam.out_count, length < 12 ? length : 12);
 	}
 }
 
@@ -116,11 +116,11 @@ static void test_console_write_order_and_room(void **state)
 	for (uint32_t i = 0; i < 5; i++)
 		memcpy(&vcpu->regs[word[i]], text + 8 * i, 8);
 	assert_int_equal(seam_exit(vcpu, EXIT_REASON_VMCALL, 0), END_RETURNED);
-	assert_int_equal(vcpu->regs[REG_RAX], 16); /* no more at once: the stay in root mode is short */
-	assert_memory_equal(seam.out, text, 16);
+	assert_int_equal(vcpu->regs[REG_RAX], 12); /* no more at once: the stay in root mode is short */
+	assert_memory_equal(seam.out, text, 12);
 	for (uint32_t room = 0; room <= 41; room++) {
 		seam.room = room;
-		assert_int_equal(call(BH_CONSOLE_WRITE, 40), room == 0 ? BH_EAGAIN : room > 16 ? 16 : (int64_t)room);
+		assert_int_equal(call(BH_CONSOLE_WRITE, 40), room == 0 ? BH_EAGAIN : room > 12 ? 12 : (int64_t)room);
 	}
 }
 

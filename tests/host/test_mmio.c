@@ -165,6 +165,7 @@ static uint32_t reached(uint32_t destination, uint32_t command)
 
 	for (uint32_t n = 0; n < 2; n++)
 		lapic(n)->reg[(LAPIC_IRR + 0x20) / 4] = 0;
+	lapic(0)->reg[LAPIC_SVR / 4] = 0x1ff;
 	put(MMIO_LAPIC_BASE + LAPIC_ICR2, destination << 24);
 	slot(0)->regs[REG_RAX] = command | 0x51;
 	access(store_eax, MMIO_LAPIC_BASE + LAPIC_ICR, WRITE);
@@ -172,7 +173,7 @@ static uint32_t reached(uint32_t destination, uint32_t command)
 	for (uint32_t n = 0; n < 2; n++)
 		if (posted_take(CPU, n, 1))
 			set |= 1u << n;
-	return set;
+	return set | (lapic(0)->reg[(LAPIC_IRR + 0x20) / 4] >> 17 & 1); /* to itself: at once */
 }
 
 static void set_logical(uint32_t n, uint32_t ldr, uint32_t dfr)

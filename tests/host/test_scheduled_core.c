@@ -58,8 +58,14 @@ static void test_targets_of_interrupt_commands(void **state)
 					slot(0)->regs[REG_RDX] = to;
 					seam.wrmsr_count = 0;
 					seam_set(VMCS_GUEST_RIP, 0x1000);
+					memset(&lapic(0)->reg[LAPIC_IRR / 4], 0, 8 * 16);
+					lapic(0)->reg[LAPIC_SVR / 4] = 0x1ff;
 					apic_write_icr(slot(0), (uint64_t)to << 32 | slot(0)->regs[REG_RAX]);
-					assert_int_equal(posted_to(vector), vector < 16 ? 0 : want);
+					/* to itself: at once */
+					assert_int_equal(
+						lapic(0)->reg[(LAPIC_IRR + vector / 32 * 16) / 4] >> vector % 32 & 1,
+						vector >= 16 && want & where[0]);
+					assert_int_equal(posted_to(vector), vector < 16 ? 0 : want & ~where[0]);
 					if (vector < 16 || !(want & where[2])) {
 						assert_int_equal(seam.wrmsr_count, 0);
 					} else { /* the one kick */
@@ -215,7 +221,8 @@ static void test_no_nmi_is_lost(void **state)
 				kind); /* the checks behind it are instructions, too: NMIs between exit and entry, and some later */
 			if (seam.on_instruction)
 				break;
-			assert_int_equal(seam_get(VMCS_GUEST_PREEMPTION_TIMER), 0);
+			if (!seam.attention_count) /* else it was looked into in a step that followed */
+				assert_int_equal(seam_get(VMCS_GUEST_PREEMPTION_TIMER), 0);
 			assert_true(seam_get(VMCS_CTRL_PIN) & PIN_PREEMPTION_TIMER);
 			exits(EXIT_REASON_PREEMPTION_TIMER, 0); /* it was looked into before or is now */
 			assert_int_equal(seam.attention_count, 1);
