@@ -51,17 +51,11 @@ static void clear_bit(struct lapic *l, uint32_t base, uint32_t vector)
 	*at(l, base + vector / 32 * 16) &= ~(1u << vector % 32);
 }
 
-/* Is `vector` in a higher class than what the processor does now? */
-static int passes(const struct lapic *l, uint32_t vector)
-{
-	return (vector & 0xf0) > (get(l, LAPIC_PPR) & 0xf0);
-}
-
 static void update_pending(struct lapic *l)
 {
 	const int vector = highest(l, LAPIC_IRR, &l->irr_words);
 
-	l->pending = (int16_t)(vector >= 0 && passes(l, (uint32_t)vector) ? vector : -1);
+	l->pending = (int16_t)(vector >= 0 && lapic_passes(l, (uint32_t)vector) ? vector : -1);
 }
 
 /* Processor priority (11.8.3.1): the higher class of TPR and what is in service. */
@@ -208,7 +202,7 @@ static inline __attribute__((always_inline)) void accept_bits(struct lapic *l, u
 	*tmr &= ~bits;
 	if (CONFIG_IOAPICS && l->level)
 		*tmr |= bits & __atomic_load_n(&l->level[vector / 32], __ATOMIC_RELAXED);
-	if ((int)vector > l->pending && (l->hardware || passes(l, vector)))
+	if ((int)vector > l->pending && (l->hardware || lapic_passes(l, vector)))
 		l->pending = (int16_t)vector;
 }
 
@@ -239,11 +233,6 @@ void lapic_accept_word(struct lapic *l, uint32_t word, uint32_t bits)
 {
 	if (bits && get(l, LAPIC_SVR) & SVR_ENABLE)
 		accept_bits(l, word * 32 + 31 - (uint32_t)__builtin_clz(bits), bits);
-}
-
-int lapic_passes(const struct lapic *l, uint32_t vector)
-{
-	return passes(l, vector);
 }
 
 void lapic_note_icr(struct lapic *l, uint32_t low, uint32_t high)

@@ -91,7 +91,10 @@ void lapic_accept(struct lapic *l, uint32_t vector);
 void lapic_accept_word(struct lapic *l, uint32_t word, uint32_t bits);
 
 /* Is `vector` more urgent than what the processor does? */
-int lapic_passes(const struct lapic *l, uint32_t vector);
+static inline int lapic_passes(const struct lapic *l, uint32_t vector)
+{
+	return (vector & 0xf0) > (l->reg[LAPIC_PPR / 4] & 0xf0);
+}
 
 /* The CPU takes `vector`: from IRR to ISR. */
 void lapic_deliver(struct lapic *l, uint32_t vector);

@@ -230,7 +230,7 @@ static int decide(uint64_t now)
 		make_current(companion_or(next), v);
 		return 1;
 	}
-	if (startup_left(next)) {
+	if (__builtin_expect(__atomic_load_n(&startup_events[this_cpu->index][d.entity], __ATOMIC_ACQUIRE) != 0, 0)) {
 		take_startup(next, v);
 		return 0;
 	}
