@@ -473,7 +473,7 @@ static inline void go_on(struct vcpu *vcpu)
 		return;
 	if (CONFIG_COMPANIONS && this_cpu->running->master == vcpu) /* with no decision between */
 		note_stay(vcpu);
-	else
+	else if (vcpu != &mine->idle) /* from nobody it is shorter, and somebody waits for it */
 		note_times(vcpu);
 	mine->reload = 0;
 	enter();
