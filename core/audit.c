@@ -12,6 +12,7 @@
 #include "vmx/vmcs.h"
 #include "x86.h"
 
+#if CONFIG_AUDIT_ENTRIES
 /* ---- the ring: pure ---- */
 
 /* To memory: a reset that nobody planned drops what is only in the caches. */
@@ -179,3 +180,4 @@ void audit_decision(const struct sched *s)
 	mine->missed = missed;
 	mine->schedule = s->schedule;
 }
+#endif

@@ -3,7 +3,8 @@
 
 #include "x86.h"
 
-#define RESET_CONTROL 0xcf9u /* of the chipset: bit 1 all of the system, bit 2 now; bit 3, power too, stays 0: memory is to live */
+#define RESET_CONTROL \
+	0xcf9u /* of the chipset: bit 1 all of the system, bit 2 now; bit 3, power too, stays 0: memory is to live */
 #define KEYBOARD_COMMAND 0x64u
 #define KEYBOARD_PULSE_RESET 0xfeu
 #define PAUSES 100000u

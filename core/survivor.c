@@ -7,6 +7,7 @@
 #include "lib.h"
 #include "window.h"
 
+#if CONFIG_AUDIT_ENTRIES
 #define SHOWN_RECORDS 8u /* of each CPU */
 
 int survivor_holds(const struct audit_ring *ring, uint64_t n, uint32_t entries)
@@ -25,7 +26,7 @@ enum survivor survivor_examine(const struct audit_ring *ring, const struct audit
 	if (have->check != audit_check(have, AUDIT_WORDS(struct audit_header)))
 		return SURVIVOR_DAMAGED;
 	if (have->version != want->version || have->cpu != want->cpu || have->cpus != want->cpus ||
-	    have->entries != want->entries ||	    have->stride != want->stride || have->identity != want->identity)
+	    have->entries != want->entries || have->stride != want->stride || have->identity != want->identity)
 		return SURVIVOR_FOREIGN;
 	if (have->generation == UINT32_MAX || ring->head - 1 >= INT64_MAX ||
 	    !survivor_holds(ring, ring->head - 1, want->entries))
@@ -121,3 +122,4 @@ void audit_boot(void)
 		ring->header.check = audit_check(&header, AUDIT_WORDS(struct audit_header));
 	}
 }
+#endif

@@ -6,6 +6,7 @@
 #include "core/lib.h"
 #include "core/smi.h"
 
+#if CONFIG_COUNTERS
 #define mine (&this_cpu->scheduled)
 #define PAGE_WORDS (PAGE_SIZE / sizeof(uint64_t))
 
@@ -48,4 +49,5 @@ void counters_decision(void)
 	if (s->began & SCHED_FRAME) /* an RDMSR */
 		counters_note(vcpu, BH_COUNTER_SMIS, smi_count());
 }
+#endif
 #endif

@@ -60,9 +60,10 @@ static void print_page(uint32_t n)
 		return;
 	for (uint32_t i = 0; i < REASONS; i++)
 		exits += w[BH_COUNTER_REASON + i];
-	kit_printf("COUNTERS page=%u cpu=%lu partition=%lu vcpu=%lu exits=%lu worst=%lu forbidden=%lu used=%lu idle=%lu\n", n,
-	           w[BH_PAGE_CPU], w[BH_PAGE_PARTITION], w[BH_PAGE_VCPU], exits, w[BH_COUNTER_WORST],
-	           w[BH_COUNTER_FORBIDDEN], w[BH_COUNTER_USED], w[BH_COUNTER_IDLE]);
+	kit_printf(
+		"COUNTERS page=%u cpu=%lu partition=%lu vcpu=%lu exits=%lu worst=%lu forbidden=%lu used=%lu idle=%lu\n",
+		n, w[BH_PAGE_CPU], w[BH_PAGE_PARTITION], w[BH_PAGE_VCPU], exits, w[BH_COUNTER_WORST],
+		w[BH_COUNTER_FORBIDDEN], w[BH_COUNTER_USED], w[BH_COUNTER_IDLE]);
 	kit_printf("COUNTERS more=%u windows=%lu late=%lu cut=%lu lost=%lu smis=%ld\n", n, w[BH_COUNTER_WINDOWS],
 	           w[BH_COUNTER_LATE_MAX], w[BH_COUNTER_WINDOWS_CUT], w[BH_COUNTER_WINDOWS_LOST],
 	           (int64_t)w[BH_COUNTER_SMIS]);

@@ -127,9 +127,9 @@ static inline const char *audit_event_name(uint8_t event)
 
 /* One line a record, for people and for tools/audit: arguments of a printf in this order. */
 #define AUDITREAD_FORMAT "AUDIT %u %llu %llu %u %u %u %x %llx %s: %s"
-#define AUDITREAD_ARGUMENTS(r)                                                                                     \
-	(r)->cpu, (unsigned long long)(r)->number, (unsigned long long)(r)->record.tsc, (r)->record.class,         \
-		(r)->record.event, (r)->record.partition, (r)->record.a, (unsigned long long)(r)->record.b,        \
+#define AUDITREAD_ARGUMENTS(r)                                                                              \
+	(r)->cpu, (unsigned long long)(r)->number, (unsigned long long)(r)->record.tsc, (r)->record.class,  \
+		(r)->record.event, (r)->record.partition, (r)->record.a, (unsigned long long)(r)->record.b, \
 		audit_class_name((r)->record.class), audit_event_name((r)->record.event)
 
 #endif

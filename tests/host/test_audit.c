@@ -456,12 +456,12 @@ static void test_forged_header(void **state)
 	struct audit_header *h = &own()->header;
 
 	(void)state;
-#define FORGED(field, value)                                                      \
-	do {                                                                      \
-		h->field = value;                                                 \
-		h->check = audit_check(h, AUDIT_WORDS(struct audit_header));      \
+#define FORGED(field, value)                                                        \
+	do {                                                                        \
+		h->field = value;                                                   \
+		h->check = audit_check(h, AUDIT_WORDS(struct audit_header));        \
 		assert_int_equal(survivor_examine(own(), &want), SURVIVOR_FOREIGN); \
-		*h = want;                                                        \
+		*h = want;                                                          \
 	} while (0)
 	FORGED(version, AUDIT_VERSION + 1);
 	FORGED(cpu, 1);
