@@ -259,6 +259,7 @@ TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(filter-out $(NOT_TESTED
 test-images: $(BUILD)/mkconfig guest selfcheck $(BUILD)/dsdt.aml $(BUILD)/dsdt_ioapic.aml $(BUILD)/coredigest $(BUILD)/payload/vmlinuz \
 		$(BUILD)/payload/initrd.cpio.gz $(BUILD)/payload/memtest
 	@printf '%s\n' $(TEST_CONFIGS) | xargs -P $(TEST_JOBS) -I{} $(MAKE) --no-print-directory CONFIG={} image
+	@$(MAKE) --no-print-directory CONFIG=tests/system/hello.yaml probe
 doctor: selfcheck
 	@tools/doctor
 
