@@ -57,6 +57,7 @@ $(BUILD)/payload/initrd-audit.cpio.gz: tools/initramfs guest/linux/init $(BUILD)
 	@tools/initramfs --add $(BUILD)/payload/auditor $@ guest/linux/init
 include guest/linux/rt.mk
 include guest/linux/ivshmem.mk
+include guest/linux/nic.mk
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 CONFIG_C := $(OBJDIR)/config.c
@@ -127,6 +128,8 @@ CORE_C += $(wildcard vtd/*.c) config/validate_devices.c
 endif
 ifneq ($(filter-out 0,$(CONFIG_DEVICES)),)
 CORE_C += config/validate_pci.c
+else
+CORE_C := $(filter-out core/assign.c vmx/pci.c vmx/pciview.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_COMPANIONS)),)
 CORE_C := $(filter-out vmx/companion.c,$(CORE_C))
@@ -287,7 +290,7 @@ test:
 test-long:
 	tools/setup
 	tools/doctor
-	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml $(wildcard tests/long/smp*.yaml); do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml $(wildcard tests/long/smp*.yaml) tests/long/nic_linux.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
 	rm -rf $(BUILD)/long
 	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 

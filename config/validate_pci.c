@@ -44,7 +44,8 @@ static bool ports_are_apart(const struct config *c, unsigned owner, const struct
 	for (unsigned i = 0; i < c->partition_count; i++)
 		for (unsigned j = 0; i != owner && j < c->partitions[i].port_count; j++) {
 			const struct config_port *port = &c->partitions[i].ports[j];
-			if (port->kind == PORT_PASS && overlap(b->hpa, b->size, port->first, port->last - port->first + 1ull))
+			if (port->kind == PORT_PASS &&
+			    overlap(b->hpa, b->size, port->first, port->last - port->first + 1ull))
 				return false;
 		}
 	return true;
@@ -84,7 +85,8 @@ static bool is_identity(const struct config *c, const struct config_partition *p
 	for (unsigned i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 		const uint64_t hpa = c->memories[m->memory].hpa;
-		if ((m->gpa >= FIRST_MEGABYTE || m->size > FIRST_MEGABYTE - m->gpa) && (hpa == CONFIG_HPA_ANY || hpa + m->offset != m->gpa))
+		if ((m->gpa >= FIRST_MEGABYTE || m->size > FIRST_MEGABYTE - m->gpa) &&
+		    (hpa == CONFIG_HPA_ANY || hpa + m->offset != m->gpa))
 			return false;
 	}
 	return true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From the loader's last instruction to the first of each partition. */
+#include "assign.h"
 #include "audit.h"
 #include "config/validate.h"
 #include "console.h"
@@ -66,6 +67,8 @@ void core_main(struct handoff *from_loader)
 		refuse("this CPU has the iTLB multihit flaw, and the configuration says to refuse it: see itlb_multihit");
 	ept_build();
 	audit_boot();
+	if (CONFIG_DEVICES)
+		assign_init();
 	memory_scrub_shared();
 	if (CONFIG_CHANNELS)
 		ports_init();

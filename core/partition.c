@@ -90,8 +90,8 @@ static void build_one(uint16_t index, struct pt_pool *pool)
 	}
 	if (CONFIG_DEVICES)
 		count += map_bars(index, pool, allowed + count);
-	result = walk_ept(pool->phys, read_table, pool, allowed, count, cpuid(0x80000008, 0).r[0] & 0xff,
-	                  vmx_ept_1g(), &fault);
+	result = walk_ept(pool->phys, read_table, pool, allowed, count, cpuid(0x80000008, 0).r[0] & 0xff, vmx_ept_1g(),
+	                  &fault);
 	if (result != WALK_OK)
 		panic("EPT of %s: %s at guest-physical %lx, entry %lx, level %u", p->name, walk_result_name(result),
 		      fault.in, fault.entry, fault.level);

@@ -11,9 +11,9 @@
 #define READ 1u
 #define EPT_RIGHTS 7u
 #define VTD_RIGHTS 3u
-#define MEMORY_TYPE (7ull << 3)    /* of a leaf of EPT */
-#define WRITE_BACK (6ull << 3)     /* the one or */
-#define UNCACHEABLE (0ull << 3)    /* the other, for devices' registers: walk_allowed.rights has DEVICE then */
+#define MEMORY_TYPE (7ull << 3) /* of a leaf of EPT */
+#define WRITE_BACK (6ull << 3)  /* the one or */
+#define UNCACHEABLE (0ull << 3) /* the other, for devices' registers: walk_allowed.rights has DEVICE then */
 #define DEVICE 8u
 #define LEAF_ABOVE_LEVEL_1 0x80ull /* bit 7 */
 

@@ -2,6 +2,7 @@
 /* I/O ports: default nothing there, the rest by the partition's table. Exit qualification: SDM Vol. 3C, table 28-5. */
 #include "core/lib.h"
 #include "companion.h"
+#include "pci.h"
 #include "exit.h"
 #include "health.h"
 #include "vmx.h"
@@ -37,6 +38,8 @@ static void input(struct vcpu *vcpu, const struct config_port *p, uint32_t port,
 
 	if (p && p->kind == PORT_UART && size == 1)
 		value = uart_read(vcpu->partition_index, port - p->first);
+	if (CONFIG_DEVICES && p && p->kind == PORT_PCI)
+		value = pci_port_in(vcpu, port, size) & ones;
 	/* A 32-bit result clears the upper half of RAX, narrower ones leave the rest alone. */
 	vcpu->regs[REG_RAX] = size == 4 ? value : (vcpu->regs[REG_RAX] & ~(uint64_t)ones) | value;
 }
@@ -80,6 +83,8 @@ void exit_io(struct vcpu *vcpu)
 	}
 	if (qualification & IO_IN)
 		input(vcpu, p, port, size);
+	else if (CONFIG_DEVICES && p && p->kind == PORT_PCI)
+		pci_port_out(vcpu, port, size, (uint32_t)vcpu->regs[REG_RAX]);
 	else
 		output(vcpu, p, port, (uint8_t)vcpu->regs[REG_RAX]);
 	skip_instruction();

@@ -69,6 +69,21 @@ uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t off
 	return select(segment, source, offset) ? inl(DATA_PORT) : UINT32_MAX;
 }
 
+int pci_has_areas(void)
+{
+	return mcfg.count != 0;
+}
+
+void pci_write32(uint16_t segment, uint16_t source, uint32_t offset, uint32_t value)
+{
+	volatile uint8_t *f = function(segment, source);
+
+	if (f)
+		*(volatile uint32_t *)(f + offset) = value;
+	else if (select(segment, source, offset))
+		outl(DATA_PORT, value);
+}
+
 void pci_write16(uint16_t segment, uint16_t source, uint32_t offset, uint16_t value)
 {
 	volatile uint8_t *f = function(segment, source);

@@ -15,7 +15,11 @@ const char *pci_find(struct acpi *acpi);
 /* A register, all ones where there is no function. A pci_reader. */
 uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t offset);
 
-/* 16 bits of it; `offset` even. */
+/* All CPUs may call: there are areas. Constant after pci_find(). */
+int pci_has_areas(void);
+
+/* Write a register; 16 bits of it, `offset` even. */
+void pci_write32(uint16_t segment, uint16_t source, uint32_t offset, uint32_t value);
 void pci_write16(uint16_t segment, uint16_t source, uint32_t offset, uint16_t value);
 
 /* May the function write to memory, and read it? */

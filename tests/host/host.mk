@@ -19,6 +19,7 @@ HOST_linear := vmx/linear.c
 HOST_life := core/life.c
 HOST_message := core/message.c
 HOST_pagetable := ept/pagetable.c
+HOST_pciview := vmx/pciview.c
 HOST_reload := core/reload.c core/sha256.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
@@ -43,7 +44,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c vmx/pci.c vmx/pciview.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := $(shell echo $$((120 * $${BULKHEAD_TIME_FACTOR:-1}))) # seconds a program

@@ -28,11 +28,13 @@ struct table {
 
 static void good(struct table *t)
 {
-	static const struct config_bar registers = { 0xc0000000, 0xc0000000, 0x20000, 0 }, ports = { 0xc000, 0xc000, 32, 1 };
+	static const struct config_bar registers = { 0xc0000000, 0xc0000000, 0x20000, 0 },
+				       ports = { 0xc000, 0xc000, 32, 1 };
 
 	memset(t, 0, sizeof *t);
 	for (uint16_t i = 0; i < 3; i++) {
-		t->memories[i] = (struct config_memory){ .size = 64 * MIB, .hpa = i ? CONFIG_HPA_ANY : BASE, .owner = i };
+		t->memories[i] =
+			(struct config_memory){ .size = 64 * MIB, .hpa = i ? CONFIG_HPA_ANY : BASE, .owner = i };
 		t->maps[i][0] = (struct config_map){ .memory = i, .size = i ? 64 * MIB : MIB };
 		t->partitions[i] = (struct config_partition){
 			.maps = t->maps[i], .map_count = 1, .vcpu_count = 1, .ports = t->ports[i], .port_count = 1
@@ -101,7 +103,8 @@ static void good(struct table *t)
 	B(io_high, RULE_DEVICE_BAR, 0, NONE, IO.hpa = IO.gpa = 0x10000)                                              \
 	B(io_at_0, RULE_DEVICE_BAR, 0, NONE, IO.hpa = IO.gpa = 0)                                                    \
 	B(io_of_other, RULE_DEVICE_BAR, 0, NONE, t->ports[2][0] = (struct config_port){ 0xc01f, 0xc020, PORT_PASS }) \
-	B(dma_placed, RULE_DEVICE_DMA, 0, NONE, t->config.iommu = IOMMU_ABSENT_OK; t->memories[0].hpa = CONFIG_HPA_ANY) \
+	B(dma_placed, RULE_DEVICE_DMA, 0, NONE, t->config.iommu = IOMMU_ABSENT_OK;                                   \
+	  t->memories[0].hpa = CONFIG_HPA_ANY)                                                                       \
 	B(dma_moved, RULE_DEVICE_DMA, 0, NONE, t->config.iommu = IOMMU_ABSENT_OK; t->maps[0][1].gpa += MIB)          \
 	B(dma_low, RULE_DEVICE_DMA, 0, NONE, t->config.iommu = IOMMU_ABSENT_OK; t->maps[0][0].size += PAGE_SIZE)     \
 	B(dma_second, RULE_DEVICE_DMA, 2, NONE, t->config.iommu = IOMMU_ABSENT_OK)
@@ -147,7 +150,8 @@ static void test_breaks(void **state)
 		good(&t);
 		breaks[i].apply(&t);
 		rule = config_validate_pci(&t.config, &fault);
-		if (rule != breaks[i].rule || fault.rule != rule || fault.index != breaks[i].index || fault.other != breaks[i].other)
+		if (rule != breaks[i].rule || fault.rule != rule || fault.index != breaks[i].index ||
+		    fault.other != breaks[i].other)
 			fail_msg("%s: rule %d (index %u, other %u), not %d (%u, %u)", breaks[i].name, rule, fault.index,
 			         fault.other, breaks[i].rule, breaks[i].index, breaks[i].other);
 	}

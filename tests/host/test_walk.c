@@ -175,10 +175,12 @@ static void reserved_bits(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		uint64_t value = built(leaves[i].in, leaves[i].level), page = 4096ull << 9 * (leaves[i].level - 1);
 
-		assert_found(leaves[i].in, leaves[i].level, value & ~(7ull << 3), WALK_RIGHTS); /* only for devices' registers */
+		assert_found(leaves[i].in, leaves[i].level, value & ~(7ull << 3),
+		             WALK_RIGHTS);                /* only for devices' registers */
 		for (uint64_t type = 1; type < 8; type++) /* every other memory type but write-back */
 			if (type != 6)
-				assert_found(leaves[i].in, leaves[i].level, (value & ~(7ull << 3)) | type << 3, WALK_RESERVED);
+				assert_found(leaves[i].in, leaves[i].level, (value & ~(7ull << 3)) | type << 3,
+				             WALK_RESERVED);
 		for (uint64_t bit = 64; bit < page;
 		     bit <<= 1) /* ignore-PAT, A, D, ..., low address bits of large leaves */
 			if (!(value & bit))
@@ -248,8 +250,10 @@ static void devices(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		pool = (struct pt_pool){ memory, POOL_PHYS, POOL_PAGES, 0 };
 		pt_init(&pool);
-		assert_int_equal(pt_map(formats[i], &pool, one.in, one.out, one.size, RIGHT_READ | RIGHT_WRITE, 30), PT_OK);
-		assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, &one, 1, 40, 1, &fault), i == 0 ? WALK_OK : WALK_RIGHTS);
+		assert_int_equal(pt_map(formats[i], &pool, one.in, one.out, one.size, RIGHT_READ | RIGHT_WRITE, 30),
+		                 PT_OK);
+		assert_int_equal(walk_ept(POOL_PHYS, read_table, memory, &one, 1, 40, 1, &fault),
+		                 i == 0 ? WALK_OK : WALK_RIGHTS);
 	}
 }
 
@@ -266,16 +270,18 @@ static void vtd(void **state)
 	for (size_t i = 0; i < COUNT; i++) {
 		list[i] = allowed[i];
 		list[i].rights &= RIGHT_READ | RIGHT_WRITE;
-		assert_int_equal(pt_map(&pt_format_vtd, &pool, list[i].in, list[i].out, list[i].size, list[i].rights, 30),
-		                 PT_OK);
+		assert_int_equal(
+			pt_map(&pt_format_vtd, &pool, list[i].in, list[i].out, list[i].size, list[i].rights, 30),
+			PT_OK);
 	}
 	assert_int_equal(walk_tables(WALK_VTD, POOL_PHYS, read_table, memory, list, COUNT, 40, 1, &fault), WALK_OK);
 	assert_int_not_equal(walk_tables(WALK_EPT, POOL_PHYS, read_table, memory, list, COUNT, 40, 1, &fault), WALK_OK);
 	for (size_t i = 0; i < (size_t)pool.used * PT_ENTRIES; i++)
 		for (unsigned bit = 0; bit < 64 && memory[i]; bit += bit ? 1 : 2) {
 			memory[i] ^= 1ull << bit;
-			assert_int_not_equal(walk_tables(WALK_VTD, POOL_PHYS, read_table, memory, list, COUNT, 40, 1, &fault),
-			                     WALK_OK);
+			assert_int_not_equal(
+				walk_tables(WALK_VTD, POOL_PHYS, read_table, memory, list, COUNT, 40, 1, &fault),
+				WALK_OK);
 			memory[i] ^= 1ull << bit;
 		}
 }

@@ -79,7 +79,8 @@ static void fill_info(struct kit_info *info, const struct plan *plan, unsigned p
 
 	info->magic = KIT_INFO_MAGIC;
 	info->version = KIT_INFO_VERSION;
-	info->memory_size = plan->extra[partition].maps[0].size; /* with `identity` the first megabyte; the rest is a map */
+	info->memory_size =
+		plan->extra[partition].maps[0].size; /* with `identity` the first megabyte; the rest is a map */
 	info->tables_start = tables_start;
 	snprintf(info->name, sizeof info->name, "%s", p->name);
 	info->vcpu_count = p->vcpu_count;
@@ -152,8 +153,8 @@ void kit_image(const struct plan *plan, unsigned partition, const struct options
 	for (unsigned i = 0; i < plan->config.device_count; i++)
 		for (unsigned j = 0; plan->devices[i].partition == partition && j < CONFIG_BARS; j++)
 			if (plan->devices[i].bars[j].size != 0 && !plan->devices[i].bars[j].io)
-				ranges[count++] =
-					(struct range){ plan->devices[i].bars[j].gpa, plan->devices[i].bars[j].size };
+				ranges[count++] = (struct range){ plan->devices[i].bars[j].gpa,
+					                          plan->devices[i].bars[j].size };
 	tables = identity_tables(0, ranges, count); /* only for the size: where they stand depends on it */
 	start = memory - tables.size - PAGE_SIZE;
 	free(tables.bytes);

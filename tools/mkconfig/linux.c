@@ -166,8 +166,8 @@ static void add_e820(uint8_t *params, uint64_t start, uint64_t end, uint32_t typ
 	put(entry + 16, type, 4);
 }
 
-static void fill_boot_params(uint8_t *params, const struct config_partition *p, const struct kernel *k,
-                             uint64_t initrd, uint64_t initrd_size, uint64_t start, uint64_t end)
+static void fill_boot_params(uint8_t *params, const struct config_partition *p, const struct kernel *k, uint64_t initrd,
+                             uint64_t initrd_size, uint64_t start, uint64_t end)
 {
 	const uint8_t *h = k->file.bytes;
 

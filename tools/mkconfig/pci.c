@@ -70,7 +70,8 @@ static void parse_id(unsigned line, const char *string, struct config_device *d)
 	unsigned vendor, device;
 	int used = 0;
 
-	if (sscanf(string, "%4x:%4x%n", &vendor, &device, &used) != 2 || used != 9 || string[used] != '\0' || vendor == 0)
+	if (sscanf(string, "%4x:%4x%n", &vendor, &device, &used) != 2 || used != 9 || string[used] != '\0' ||
+	    vendor == 0)
 		fail(line, "id: '%s' is not like 8086:100e, vendor:device in hexadecimal digits", string);
 	d->vendor = (uint16_t)vendor;
 	d->device = (uint16_t)device;
@@ -206,8 +207,8 @@ static void check_board(const struct plan *plan)
 				     "function: %s and %s of '%s' (line %u) are in group %u, and can reach each other: both "
 				     "must belong to one partition",
 				     path_text(&a->path), path_text(&plan->devices[j].path),
-				     plan->in->partitions[plan->devices[j].partition].name, device_line(plan, j, "function"),
-				     group[i]);
+				     plan->in->partitions[plan->devices[j].partition].name,
+				     device_line(plan, j, "function"), group[i]);
 	}
 }
 
@@ -297,13 +298,13 @@ void emit_pci(FILE *out, const struct plan *plan)
 			fprintf(out, "%s0x%x", j > 0 ? ", " : "", d->path.devfn[j]);
 		fprintf(out, "}}, .partition = %u, .first_vector = %u, .vectors = %u, /* %s */\n", d->partition,
 		        d->first_vector, d->vectors, path_text(&d->path));
-		fprintf(out, "\t .vendor = 0x%04x, .device = 0x%04x, .slot = %u, .reset_required = %u, .interrupt = %u", d->vendor,
-		        d->device, d->slot, d->reset_required, d->interrupt);
+		fprintf(out, "\t .vendor = 0x%04x, .device = 0x%04x, .slot = %u, .reset_required = %u, .interrupt = %u",
+		        d->vendor, d->device, d->slot, d->reset_required, d->interrupt);
 		for (unsigned j = 0; j < CONFIG_BARS; j++)
 			if (d->bars[j].size != 0)
 				fprintf(out,
-				        ",\n\t .bars[%u] = {.hpa = 0x%" PRIx64 ", .gpa = 0x%" PRIx64 ", .size = 0x%" PRIx64
-				        ", .io = %u}",
+				        ",\n\t .bars[%u] = {.hpa = 0x%" PRIx64 ", .gpa = 0x%" PRIx64
+				        ", .size = 0x%" PRIx64 ", .io = %u}",
 				        j, d->bars[j].hpa, d->bars[j].gpa, d->bars[j].size, d->bars[j].io);
 		fprintf(out, "},\n");
 	}

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINUX_LIMIT GIB(3)  /* below the local APIC's and the devices' addresses */
+#define LINUX_LIMIT GIB(3) /* below the local APIC's and the devices' addresses */
 #define KIT_LIMIT GIB(1)
 #define LINUX_MIN MIB(64)
 #define KIT_MIN KIB(64)
@@ -150,19 +150,22 @@ static void build_memories(struct plan *plan)
 	const struct in_file *in = plan->in;
 	uint64_t total = 0, limit = plan->board_memory - BOARD_RESERVE;
 
-	plan->memories = allocate((in->partitions_count + in->shared_count + CORE_MEMORIES_MAX + ports_memories(in)) * sizeof *plan->memories);
+	plan->memories = allocate((in->partitions_count + in->shared_count + CORE_MEMORIES_MAX + ports_memories(in)) *
+	                          sizeof *plan->memories);
 	for (unsigned i = 0; i < in->partitions_count; i++) {
 		const struct in_partition *p = &in->partitions[i];
 		bool linux = p->boot->linux != NULL;
 		uint64_t size = parse_size(line_of("partitions/%u/memory", i), "memory", p->memory,
 		                           linux ? LINUX_MIN : KIT_MIN, linux ? LINUX_LIMIT : KIT_LIMIT);
-		fix_base(plan, plan_memory_add(plan, p->name, size, (uint16_t)i), line_of("partitions/%u/base", i), p->base);
+		fix_base(plan, plan_memory_add(plan, p->name, size, (uint16_t)i), line_of("partitions/%u/base", i),
+		         p->base);
 		plan->extra[i].memory_size = size;
 	}
 	for (unsigned i = 0; i < in->shared_count; i++) {
 		const struct in_shared *s = &in->shared[i];
 		uint64_t size = parse_size(line_of("shared/%u/size", i), "size", s->size, PAGE_SIZE, GIB(1));
-		fix_base(plan, plan_memory_add(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i), s->base);
+		fix_base(plan, plan_memory_add(plan, s->name, size, CONFIG_SHARED), line_of("shared/%u/base", i),
+		         s->base);
 	}
 	build_trace(plan);
 	build_audit(plan);

@@ -55,21 +55,23 @@ static uint32_t pool_pages(const struct plan *plan, unsigned partition)
 	for (unsigned i = 0; i < plan->config.device_count; i++)
 		for (unsigned j = 0; j < CONFIG_BARS; j++) {
 			const struct config_bar *b = &plan->devices[i].bars[j];
-			pages += plan->devices[i].partition == partition ? b->size / LARGE_PAGE_SIZE + b->size / GIB(1) + 6 : 0;
+			pages += plan->devices[i].partition == partition ?
+			                 b->size / LARGE_PAGE_SIZE + b->size / GIB(1) + 6 :
+			                 0;
 		}
 	return (uint32_t)pages;
 }
 
-static void build_map(struct pt_pool *pool, const struct plan *plan, unsigned partition, const char *what, unsigned number,
-                      struct walk_allowed *a, uint32_t max_shift)
+static void build_map(struct pt_pool *pool, const struct plan *plan, unsigned partition, const char *what,
+                      unsigned number, struct walk_allowed *a, uint32_t max_shift)
 {
-	enum pt_result built = pt_map((a->rights & RIGHT_DEVICE) != 0 ? &pt_format_ept_device : &pt_format_ept, pool, a->in,
-	                              a->out, a->size, a->rights & ~RIGHT_DEVICE, max_shift);
+	enum pt_result built = pt_map((a->rights & RIGHT_DEVICE) != 0 ? &pt_format_ept_device : &pt_format_ept, pool,
+	                              a->in, a->out, a->size, a->rights & ~RIGHT_DEVICE, max_shift);
 
 	if (built != PT_OK)
 		fail(line_of("partitions/%u/name", partition),
-		     "no page table can be built for %s %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", what, number,
-		     plan->partitions[partition].name, a->in, (int)built);
+		     "no page table can be built for %s %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", what,
+		     number, plan->partitions[partition].name, a->in, (int)built);
 }
 
 static void prove_partition(struct plan *plan, unsigned partition, const uint64_t *hpa)
@@ -98,9 +100,10 @@ static void prove_partition(struct plan *plan, unsigned partition, const uint64_
 			const struct config_bar *b = &plan->devices[i].bars[j];
 			if (b->size == 0 || b->io)
 				continue;
-			allowed[count] = (struct walk_allowed){
-				.in = b->gpa, .out = b->hpa, .size = b->size, .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_DEVICE
-			};
+			allowed[count] = (struct walk_allowed){ .in = b->gpa,
+				                                .out = b->hpa,
+				                                .size = b->size,
+				                                .rights = RIGHT_READ | RIGHT_WRITE | RIGHT_DEVICE };
 			build_map(&pool, plan, partition, "BAR", j, &allowed[count++], LARGE_SHIFT);
 		}
 	result = walk_ept(pool.phys, read_table, &pool, allowed, count, PHYS_BITS, 1, &fault);
@@ -133,13 +136,15 @@ static void prove_dma(struct plan *plan, unsigned partition, const uint64_t *hpa
 		enum pt_result built = pt_map(&pt_format_vtd, &pool, m->gpa, allowed[count].out, m->size,
 		                              allowed[count].rights, SMALL_SHIFT);
 		if (built != PT_OK)
-			fail(line, "no DMA table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)", i,
-			     p->name, m->gpa, (int)built);
+			fail(line,
+			     "no DMA table can be built for map %u of '%s' at 0x%" PRIx64 " (pagetable.h, result %d)",
+			     i, p->name, m->gpa, (int)built);
 		count++;
 	}
 	result = walk_tables(WALK_VTD, pool.phys, read_table, &pool, allowed, count, PHYS_BITS, 1, &fault);
 	if (result != WALK_OK)
-		fail(line, "the page-table walker objects to DMA of '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u",
+		fail(line,
+		     "the page-table walker objects to DMA of '%s': %s at 0x%" PRIx64 ", entry 0x%" PRIx64 ", level %u",
 		     p->name, walk_result_name(result), fault.in, fault.entry, fault.level);
 	plan->extra[partition].dma_pages = pool.used;
 	free(allowed);

@@ -16,9 +16,8 @@ const char *const kind_names[MSR_KIND_COUNT] = {
 	[MSR_APIC_SVR] = "apic_svr", [MSR_XSS] = "xss",
 };
 const char *const port_names[PORT_KIND_COUNT] = {
-	[PORT_NONE] = "none",   [PORT_PASS] = "pass",   [PORT_UART] = "uart",
-	[PORT_SLEEP] = "sleep", [PORT_RESET] = "reset", [PORT_COMPANION] = "companion",
-	[PORT_PCI] = "pci",
+	[PORT_NONE] = "none",   [PORT_PASS] = "pass",           [PORT_UART] = "uart", [PORT_SLEEP] = "sleep",
+	[PORT_RESET] = "reset", [PORT_COMPANION] = "companion", [PORT_PCI] = "pci",
 };
 const char *const action_names[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ignore",
@@ -36,10 +35,7 @@ const char *const action_names[ACTION_COUNT] = {
 const char *const hypercall_names[] = { "version", "console", "counters", "stop", "audit", "raise_error" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
-	1ull << BH_VERSION,
-	1ull << BH_CONSOLE_WRITE | 1ull << BH_CONSOLE_READ,
-	1ull << BH_COUNTER,
-	1ull << BH_STOP,
+	1ull << BH_VERSION, 1ull << BH_CONSOLE_WRITE | 1ull << BH_CONSOLE_READ, 1ull << BH_COUNTER, 1ull << BH_STOP,
 	1ull << BH_AUDIT,
 	1ull << BH_RAISE_ERROR,
 };
@@ -300,7 +296,7 @@ static void lay_companion_ports(struct rules *rules, const struct plan_partition
 static void lay_pci_ports(struct rules *rules, const struct plan *plan, unsigned partition)
 {
 	static const struct rule address = { .first = 0xcf8, .last = 0xcf8, .read = PORT_PCI },
-		                 data = { .first = 0xcfc, .last = 0xcff, .read = PORT_PCI };
+				 data = { .first = 0xcfc, .last = 0xcff, .read = PORT_PCI };
 
 	rules->what = "devices";
 	for (unsigned i = 0; i < plan->config.device_count; i++) {
@@ -368,7 +364,8 @@ static void build_hypercalls(const struct plan *plan, unsigned partition)
 			hypercall_bits[parse_name(line_of("partitions/%u/hypercalls/%u", partition, i), "hypercalls",
 		                                  in->hypercalls[i], hypercall_names, hypercall_name_count)];
 	if ((p->hypercalls >> BH_AUDIT & 1) != 0 && plan->in->audit == NULL)
-		fail(line_of("partitions/%u/hypercalls", partition), "hypercalls: 'audit' needs the key 'audit' of the file");
+		fail(line_of("partitions/%u/hypercalls", partition),
+		     "hypercalls: 'audit' needs the key 'audit' of the file");
 	if (parse_truth(line_of("partitions/%u/hypercalls_from_user", partition), "hypercalls_from_user",
 	                in->hypercalls_from_user))
 		p->flags |= PARTITION_CPL3_HYPERCALLS;
