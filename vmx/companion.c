@@ -8,6 +8,7 @@
 #include "core/panic.h"
 #include "core/posted.h"
 #include "core/x86.h"
+#include "cr.h"
 #include "exit.h"
 #include "health.h"
 #include "hypercall/abi.h"
@@ -270,7 +271,7 @@ static void set_timer(const struct vcpu *vcpu, const struct companion *c, uint64
 }
 
 /* When the core wants the master back: its companion's timer, or text that the console has not taken. */
-static uint64_t master_ticks(const struct vcpu *master, uint64_t now)
+static uint64_t master_ticks(struct vcpu *master, uint64_t now)
 {
 	struct companion *c = master->companion;
 	uint64_t due = c->timer;
