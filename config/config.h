@@ -308,13 +308,13 @@ struct config_vcpu {
 #define RESTARTS_MAX 16u
 #define HEARTBEAT_MAX_US 10000000u
 struct config_health {
-	uint64_t watches, controls;       /* a bit a partition: whose state it may see; whom it may stop, start and reset */
-	uint32_t heartbeat;               /* microseconds from one sign of life to the next at most; 0: none is due */
-	uint32_t restart_period_ms;       /* at most `restarts` by ACTION_RESTART in any such time */
-	uint16_t restarts;                /* 1 to RESTARTS_MAX, or 0: no limit */
-	uint16_t standby, schedule;       /* for ACTION_FAILOVER and ACTION_SCHEDULE; CONFIG_NONE */
-	uint8_t held;                     /* 1: loaded at the start, and not started */
-	uint8_t seals;                    /* 1: its memory is in 4 KiB pages, whose rights it may give up */
+	uint64_t watches, controls; /* a bit a partition: whose state it may see; whom it may stop, start and reset */
+	uint32_t heartbeat;         /* microseconds from one sign of life to the next at most; 0: none is due */
+	uint32_t restart_period_ms; /* at most `restarts` by ACTION_RESTART in any such time */
+	uint16_t restarts;          /* 1 to RESTARTS_MAX, or 0: no limit */
+	uint16_t standby, schedule; /* for ACTION_FAILOVER and ACTION_SCHEDULE; CONFIG_NONE */
+	uint8_t held;               /* 1: loaded at the start, and not started */
+	uint8_t seals;              /* 1: its memory is in 4 KiB pages, whose rights it may give up */
 };
 
 /* Partition flags. */

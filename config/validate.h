@@ -88,8 +88,8 @@ enum config_rule {
 
 /* What of a struct config_health is wrong. */
 enum health_fault {
-	HEALTH_MISSING,   /* all partitions have one or none has */
-	HEALTH_WATCHES,   /* a partition that does not exist, or a companion; or it may control one that it does not watch */
+	HEALTH_MISSING, /* all partitions have one or none has */
+	HEALTH_WATCHES, /* a partition that does not exist, or a companion; or it may control one that it does not watch */
 	HEALTH_HEARTBEAT, /* out of range, or the right to the call disagrees */
 	HEALTH_RESTARTS,  /* count or period out of range */
 	HEALTH_STANDBY,   /* does not exist, is itself or a companion; or missing, for ACTION_FAILOVER */

@@ -11,7 +11,8 @@ static bool calls_agree(const struct config_partition *p, const struct config_he
 	const uint64_t control = 1ull << BH_PARTITION_STOP | 1ull << BH_PARTITION_START | 1ull << BH_PARTITION_RESET;
 	const uint64_t watch = 1ull << BH_PARTITION_STATUS | 1ull << BH_EVENTS;
 
-	return (p->hypercalls & watch) == (h->watches ? watch : 0) && (p->hypercalls & control) == (h->controls ? control : 0);
+	return (p->hypercalls & watch) == (h->watches ? watch : 0) &&
+	       (p->hypercalls & control) == (h->controls ? control : 0);
 }
 
 static bool has_action(const struct config_partition *p, unsigned action)

@@ -175,7 +175,8 @@ void core_exception(struct exception_frame *frame)
 		if (CONFIG_COMPANIONS)
 			this_cpu->nmi = 1;
 		vmwrite(VMCS_GUEST_PREEMPTION_TIMER, 0);
-		if (!cpu_is_scheduled(this_cpu->index)) /* there it is always on, and the VMCS may be another's by now */
+		if (!cpu_is_scheduled(
+			    this_cpu->index)) /* there it is always on, and the VMCS may be another's by now */
 			vmwrite(VMCS_CTRL_PIN, vcpu->pin_controls | PIN_PREEMPTION_TIMER);
 	}
 }

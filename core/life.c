@@ -6,7 +6,8 @@ static void set(struct life *l, uint32_t state, uint32_t reason, uint32_t restar
 	const uint64_t changes = ((l->word >> 16) + 1) & 0xffff;
 
 	__atomic_store_n(&l->changed, now, __ATOMIC_RELAXED);
-	__atomic_store_n(&l->word, state | (uint64_t)reason << 8 | changes << 16 | (uint64_t)(restarts & 0x7fffffff) << 32,
+	__atomic_store_n(&l->word,
+	                 state | (uint64_t)reason << 8 | changes << 16 | (uint64_t)(restarts & 0x7fffffff) << 32,
 	                 __ATOMIC_RELEASE);
 }
 
@@ -33,8 +34,11 @@ static int may_restart(struct life *l, uint32_t limit, uint64_t period, uint64_t
 void life_begin(struct life *l, int right, int held, uint64_t now)
 {
 	l->fresh = (uint8_t)(right && held);
-	set(l, !right ? BH_STATE_FAILED : held ? BH_STATE_STOPPED : BH_STATE_RUNNING, right ? BH_REASON_START : ERROR_PAYLOAD, 0,
-	    now);
+	set(l,
+	    !right ? BH_STATE_FAILED :
+	    held   ? BH_STATE_STOPPED :
+	             BH_STATE_RUNNING,
+	    right ? BH_REASON_START : ERROR_PAYLOAD, 0, now);
 }
 
 enum life_work life_change(struct life *l, enum life_event event, uint32_t reason, uint32_t restarts, uint64_t period,

@@ -24,16 +24,16 @@ enum life_event {
 /* What is to be done with its vCPUs. */
 enum life_work {
 	LIFE_NOTHING,
-	LIFE_PARK, /* they rest */
+	LIFE_PARK,  /* they rest */
 	LIFE_LOAD,  /* they rest; then memory and vCPUs are made as at the first start */
 	LIFE_CLEAN, /* the memory is as it should be: only the vCPUs */
 	LIFE_RUN,   /* they begin */
 };
 
 struct life {
-	uint64_t word;    /* BH_STATUS_LIFE */
-	uint64_t changed; /* BH_STATUS_CHANGED */
-	uint64_t error;   /* BH_STATUS_ERROR */
+	uint64_t word;                    /* BH_STATUS_LIFE */
+	uint64_t changed;                 /* BH_STATUS_CHANGED */
+	uint64_t error;                   /* BH_STATUS_ERROR */
 	uint64_t restarted[RESTARTS_MAX]; /* the last restarts by policy: number n at n % limit */
 	uint64_t by_policy;               /* so many */
 	uint8_t fresh;                    /* loaded, and has not run since */

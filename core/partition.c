@@ -40,7 +40,8 @@ static const volatile uint64_t *read_table(void *context, uint64_t phys)
 /* Largest page for a map: small for executable ones where the CPU has the iTLB multihit flaw and the config says so. */
 static uint32_t max_shift(uint16_t partition, const struct config_map *map)
 {
-	if (CONFIG_SEALS && config.partitions[partition].health->seals && config.memories[map->memory].owner == partition)
+	if (CONFIG_SEALS && config.partitions[partition].health->seals &&
+	    config.memories[map->memory].owner == partition)
 		return 12; /* core/seal.c */
 	if (map->rights & RIGHT_EXEC && vmx_itlb_multihit() && config.itlb_multihit == ITLB_SMALL_PAGES)
 		return 12;

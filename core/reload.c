@@ -34,7 +34,9 @@ static uint64_t piece(uint64_t hpa, uint64_t left)
 /* A block of 64 bytes lies in one page: the file begins at one. */
 static void digest_step(struct reload *r)
 {
-	const uint8_t *file = sha256_wants(&r->hash) ? window(0, handoff.payload[r->partition].hpa + r->hash.hash.bytes) : 0;
+	const uint8_t *file = sha256_wants(&r->hash) ?
+	                              window(0, handoff.payload[r->partition].hpa + r->hash.hash.bytes) :
+	                              0;
 
 	if (sha256_step(&r->hash, file))
 		r->phase = RELOAD_COMPARE;

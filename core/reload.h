@@ -14,9 +14,9 @@ enum reload_phase { RELOAD_DIGEST, RELOAD_COMPARE, RELOAD_SCRUB, RELOAD_COPY, RE
 
 struct reload {
 	struct sha256_steps hash;
-	uint64_t done;      /* bytes of the memory or segment */
+	uint64_t done;             /* bytes of the memory or segment */
 	uint16_t partition, index; /* index: of memory or segment */
-	uint8_t phase;      /* enum reload_phase */
+	uint8_t phase;             /* enum reload_phase */
 };
 
 void reload_begin(struct reload *r, uint16_t partition);

@@ -39,7 +39,8 @@ static const struct config_map *own(uint16_t partition, uint64_t gpa, uint64_t s
 	for (uint32_t i = 0; i < p->map_count; i++) {
 		const struct config_map *m = &p->maps[i];
 
-		if (config.memories[m->memory].owner == partition && gpa - m->gpa < m->size && size <= m->size - (gpa - m->gpa))
+		if (config.memories[m->memory].owner == partition && gpa - m->gpa < m->size &&
+		    size <= m->size - (gpa - m->gpa))
 			return m;
 	}
 	return 0;
@@ -59,8 +60,10 @@ int seal_pages(uint16_t partition, uint64_t gpa, uint64_t pages, uint64_t rights
 {
 	volatile uint64_t *entry;
 
-	if (gpa & (PAGE_SIZE - 1) || pages - 1 >= PAGES_MAX || !rights || rights & ~(uint64_t)(RIGHT_WRITE | RIGHT_EXEC) ||
-	    (gpa & (LARGE_PAGE_SIZE - 1)) + pages * PAGE_SIZE > LARGE_PAGE_SIZE || !own(partition, gpa, pages * PAGE_SIZE))
+	if (gpa & (PAGE_SIZE - 1) || pages - 1 >= PAGES_MAX || !rights ||
+	    rights & ~(uint64_t)(RIGHT_WRITE | RIGHT_EXEC) ||
+	    (gpa & (LARGE_PAGE_SIZE - 1)) + pages * PAGE_SIZE > LARGE_PAGE_SIZE ||
+	    !own(partition, gpa, pages * PAGE_SIZE))
 		return 0;
 	entry = entry_of(partition, gpa);
 	ASSERT(entry); /* core/partition.c has mapped it so */

@@ -67,8 +67,9 @@
 #define BH_PARTITION_STOP 17  /* running or starting: to stopped */
 #define BH_PARTITION_START 18 /* stopped or failed: to running, by cold start unless it is held and was never started */
 #define BH_PARTITION_RESET 19 /* whatever it does: cold start */
-#define BH_HEARTBEAT 20       /* heartbeat: a sign of life: the next is due within the configured time from now. Returns 0 */
-#define BH_RAISE_ERROR 21     /* raise_error: RDI = code 0 to 255: error class `application` of the caller's own partition. Returns 0 where that goes on */
+#define BH_HEARTBEAT 20 /* heartbeat: a sign of life: the next is due within the configured time from now. Returns 0 */
+#define BH_RAISE_ERROR \
+	21 /* raise_error: RDI = code 0 to 255: error class `application` of the caller's own partition. Returns 0 where that goes on */
 /* seals: RDI = guest-physical address of a page of the caller's own memory, RSI = number of pages, 1 to 16, that do not cross 2 MiB, RDX =
  * BH_SEAL_*: the access that is given up until the next cold start. Returns 0 */
 #define BH_SEAL 22

@@ -68,7 +68,8 @@ int64_t call_health(struct vcpu *vcpu)
 			health_heartbeat(vcpu);
 		return 0;
 	case BH_SEAL:
-		if (CONFIG_SEALS && seal_pages(vcpu->partition_index, vcpu->regs[REG_RDI], vcpu->regs[REG_RSI], vcpu->regs[REG_RDX]))
+		if (CONFIG_SEALS &&
+		    seal_pages(vcpu->partition_index, vcpu->regs[REG_RDI], vcpu->regs[REG_RSI], vcpu->regs[REG_RDX]))
 			return 0;
 		return BH_EINVAL;
 	case BH_RAISE_ERROR:

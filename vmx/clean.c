@@ -57,7 +57,8 @@ void clean_init(void)
 
 	memcpy(drain_idt, core_idt, sizeof core_idt);
 	for (uint32_t v = 16; v < 256; v++) {
-		drain_idt[2 * v] = (to & 0xffff) | (uint64_t)SEL_CODE << 16 | (uint64_t)INTERRUPT_GATE << 32 | (to >> 16 & 0xffff) << 48;
+		drain_idt[2 * v] = (to & 0xffff) | (uint64_t)SEL_CODE << 16 | (uint64_t)INTERRUPT_GATE << 32 |
+		                   (to >> 16 & 0xffff) << 48;
 		drain_idt[2 * v + 1] = to >> 32;
 	}
 }
@@ -80,7 +81,10 @@ static int drain(uint32_t most)
 	wrmsr(MSR_X2APIC_SVR, 0x1ff);
 	lidt(&all);
 	for (uint32_t i = 0; i < most; i++)
-		__asm__ volatile("sti; nop; cli" : : : "memory"); /* one at a time: the handler comes back with interrupts off */
+		__asm__ volatile("sti; nop; cli"
+		                 :
+		                 :
+		                 : "memory"); /* one at a time: the handler comes back with interrupts off */
 	lidt(&idt);
 	wrmsr(MSR_X2APIC_SVR, 0xff);
 	return interrupts_left();
@@ -186,7 +190,8 @@ int clean_step(struct vcpu *vcpu, uint32_t step)
 	make_current(this_cpu->running);
 	if (step < INTERRUPTS)
 		return 1;
-	return !cpu_is_scheduled(this_cpu->index) && step < INTERRUPTS + 256 / DRAINED_AT_ONCE && drain(DRAINED_AT_ONCE);
+	return !cpu_is_scheduled(this_cpu->index) && step < INTERRUPTS + 256 / DRAINED_AT_ONCE &&
+	       drain(DRAINED_AT_ONCE);
 }
 
 /* ---- vCPUs but the first ---- */

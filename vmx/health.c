@@ -23,7 +23,7 @@ enum phase { IDLE, ORDER, AWAIT, LIFT, LOAD, CLEAN, BEGIN };
 static struct job {
 	struct reload reload;
 	uint64_t begun, scrubbed, copied, cleaned; /* TSC: each part of a cold start has begun */
-	uint64_t lifted; /* guest-physical: so far seals are lifted */
+	uint64_t lifted;                           /* guest-physical: so far seals are lifted */
 	uint32_t step;
 	uint8_t load; /* to be loaded, not only parked */
 } jobs[CONFIG_PARTITIONS];
@@ -74,7 +74,8 @@ static void accompany(uint16_t partition, enum error_action action)
 /* Errors after which a guest can go on: no instruction waits for an answer that there is none to. */
 int health_goes_on(struct vcpu *vcpu, enum error_class class)
 {
-	const uint32_t can = 1u << ERROR_PORT | 1u << ERROR_INTERRUPT | 1u << ERROR_OVERRUN | 1u << ERROR_SILENCE | 1u << ERROR_APPLICATION;
+	const uint32_t can = 1u << ERROR_PORT | 1u << ERROR_INTERRUPT | 1u << ERROR_OVERRUN | 1u << ERROR_SILENCE |
+	                     1u << ERROR_APPLICATION;
 	const enum error_action action = vcpu->partition->action[class];
 
 	if (!(can >> class & 1) || action >= ACTION_RESTART)
@@ -143,8 +144,9 @@ static void tell(struct vcpu *vcpu)
 	const uint32_t state = word & 0xff, changes = word >> 16 & 0xffff;
 
 	if (changes <= 2 * TOLD || state == BH_STATE_FAILED)
-		print("%s: %s, reason %u, restarts %u%s\n", vcpu->partition->name, names[state & 3], (uint32_t)(word >> 8 & 0xff),
-		      (uint32_t)(word >> 32), changes == 2 * TOLD ? "; further changes are not told" : "");
+		print("%s: %s, reason %u, restarts %u%s\n", vcpu->partition->name, names[state & 3],
+		      (uint32_t)(word >> 8 & 0xff), (uint32_t)(word >> 32),
+		      changes == 2 * TOLD ? "; further changes are not told" : "");
 	console_follow_up(vcpu);
 }
 
@@ -154,7 +156,8 @@ static void change(struct vcpu *vcpu, enum life_event event, uint32_t reason)
 	const uint16_t p = vcpu->partition_index;
 	const struct config_health *h = vcpu->partition->health;
 	struct job *j = &jobs[p];
-	const enum life_work work = life_change(&health_life[p], event, reason, h->restarts, h->restart_period_ms * tsc_khz, rdtsc());
+	const enum life_work work = life_change(&health_life[p], event, reason, h->restarts,
+	                                        h->restart_period_ms * tsc_khz, rdtsc());
 
 	switch (work) {
 	case LIFE_NOTHING:
@@ -198,7 +201,7 @@ static void take(struct vcpu *vcpu)
 		change(vcpu, LIFE_STOP, BH_REASON_CALL);
 	if (bits & HEALTH_REBOOT)
 		change(vcpu, LIFE_RESTART, BH_REASON_CALL);
-	for (uint32_t class = 0; class < ERROR_CLASS_COUNT; class++)
+	for (uint32_t class = 0; class < ERROR_CLASS_COUNT; class ++)
 		if (bits & HEALTH_ERROR(class) && !health_goes_on(vcpu, class))
 			handle_error(vcpu, class);
 	if (bits & HEALTH_STOP)
@@ -216,8 +219,8 @@ static void tell_times(const struct vcpu *vcpu, const struct job *j)
 	const uint64_t now = rdtsc();
 
 	if ((uint32_t)(health_life[vcpu->partition_index].word >> 32) <= TOLD)
-		print("%s: loaded again: digest %lu ticks, scrub %lu, copy %lu, vCPU %lu\n", vcpu->partition->name, j->scrubbed - j->begun,
-		      j->copied - j->scrubbed, j->cleaned - j->copied, now - j->cleaned);
+		print("%s: loaded again: digest %lu ticks, scrub %lu, copy %lu, vCPU %lu\n", vcpu->partition->name,
+		      j->scrubbed - j->begun, j->copied - j->scrubbed, j->cleaned - j->copied, now - j->cleaned);
 }
 
 /* The partition's memory, and then its companion's. */

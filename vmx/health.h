@@ -23,14 +23,15 @@ _Static_assert(8 + ERROR_CLASS_COUNT <= 32, "a bit an error class");
 
 extern struct life health_life[CONFIG_PARTITIONS];
 extern uint32_t health_requests[CONFIG_PARTITIONS];
-extern uint8_t health_busy[CONFIG_PARTITIONS]; /* its CPU works on it */
+extern uint8_t health_busy[CONFIG_PARTITIONS];    /* its CPU works on it */
 extern uint64_t health_events[CONFIG_PARTITIONS]; /* BH_EVENTS, by the one that watches */
 
 /* Is there anything to do for the partition whose vCPU 0 this is? Its own CPU. */
 static inline int health_due(const struct vcpu *vcpu)
 {
 	return CONFIG_HEALTH && vcpu->index == 0 && vcpu->partition && vcpu->partition->health &&
-	       (__atomic_load_n(&health_requests[vcpu->partition_index], __ATOMIC_ACQUIRE) | health_busy[vcpu->partition_index]) != 0;
+	       (__atomic_load_n(&health_requests[vcpu->partition_index], __ATOMIC_ACQUIRE) |
+	        health_busy[vcpu->partition_index]) != 0;
 }
 
 /* Before any partition runs. Boot CPU. */

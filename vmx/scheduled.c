@@ -341,7 +341,9 @@ static void settle(uint64_t now)
 	if (this_cpu->running != &mine->idle)
 		look_at_timer(now);
 	else
-		mine->next_event = ((CONFIG_IOAPICS || CONFIG_HEARTBEATS) && mine->changed) || room_for_step(now) ? 0 : mine->next_other;
+		mine->next_event = ((CONFIG_IOAPICS || CONFIG_HEARTBEATS) && mine->changed) || room_for_step(now) ?
+		                           0 :
+		                           mine->next_other;
 }
 
 /* A step for a partition that is stopped or started: in its own time, like what its guest would do. Not on top of the console's. */

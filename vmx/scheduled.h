@@ -62,7 +62,8 @@ struct scheduled_cpu {
 	uint32_t decided;           /* low half of the TSC: at the last decision, or when nobody runs for lack of one */
 	uint32_t worst_switch;      /* longest switch: from a decision to the entry, TSC ticks */
 	uint8_t counts_smis;        /* the CPU has MSR_SMI_COUNT */
-	struct vcpu *work; /* whose partition is stopped or started, in the time of the vCPU that would run: vmx/health.c; or 0 */
+	struct vcpu *
+		work; /* whose partition is stopped or started, in the time of the vCPU that would run: vmx/health.c; or 0 */
 	struct vcpu idle;           /* a VMCS in HLT state, for when nobody runs */
 };
 
@@ -87,7 +88,8 @@ int scheduled_cr8(struct vcpu *vcpu);
 /* Put `to`'s state that the VMCS does not hold in place of `from`'s, which is saved. vmx/switch.c. */
 void switch_state(struct scheduled_vcpu *from, struct scheduled_vcpu *to, uint64_t xcr0_all);
 void switch_state_init(struct scheduled_vcpu *v);
-void switch_state_clean(struct scheduled_vcpu *v, int loaded, uint64_t xcr0_all); /* the same for one that has run; loaded: it is in the CPU */
+void switch_state_clean(struct scheduled_vcpu *v, int loaded,
+                        uint64_t xcr0_all); /* the same for one that has run; loaded: it is in the CPU */
 void switch_state_first(void);
 
 #endif

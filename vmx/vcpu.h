@@ -42,7 +42,7 @@ struct vcpu {
 	uint8_t preemption_armed;
 	uint8_t waiting; /* for a SIPI */
 	uint8_t state;
-	uint8_t unclean; /* registers outside the VMCS are of its last life */
+	uint8_t unclean;             /* registers outside the VMCS are of its last life */
 	struct companion *devices;   /* the companion that answers for its devices, or 0 */
 	struct companion *companion; /* the same in vCPU 0, which has its timer and its interrupts; else 0 */
 	struct vcpu *master;         /* of a companion; else 0 */

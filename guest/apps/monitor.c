@@ -26,7 +26,7 @@ static uint64_t word(unsigned whom)
 	return (uint64_t)call(BH_PARTITION_STATUS, whom, BH_STATUS_LIFE);
 }
 
-#define STATE(word) ((word) & 0xff)
+#define STATE(word) ((word)&0xff)
 #define REASON(word) ((word) >> 8 & 0xff)
 #define CHANGES(word) ((word) >> 16 & 0xffff)
 #define RESTARTS(word) ((word) >> 32)
@@ -103,20 +103,26 @@ static void all_of(unsigned whom)
 
 	expect(whom, "begins", becomes(whom, BH_STATE_RUNNING, 1) && lives(whom), word(whom));
 	again(whom, "reset", ORDER_LIVE, BH_PARTITION_RESET);
-	expect(whom, "stop", call(BH_PARTITION_STOP, whom, 0) == 0 && becomes(whom, BH_STATE_STOPPED, 0) && rests(whom), word(whom));
+	expect(whom, "stop", call(BH_PARTITION_STOP, whom, 0) == 0 && becomes(whom, BH_STATE_STOPPED, 0) && rests(whom),
+	       word(whom));
 	before = word(whom);
-	expect(whom, "stop-again", call(BH_PARTITION_STOP, whom, 0) == 0 && rests(whom) && word(whom) == before, word(whom));
+	expect(whom, "stop-again", call(BH_PARTITION_STOP, whom, 0) == 0 && rests(whom) && word(whom) == before,
+	       word(whom));
 	again(whom, "start", ORDER_LIVE, BH_PARTITION_START);
 	before = word(whom);
-	expect(whom, "start-again", call(BH_PARTITION_START, whom, 0) == 0 && lives(whom) && word(whom) == before, word(whom));
+	expect(whom, "start-again", call(BH_PARTITION_START, whom, 0) == 0 && lives(whom) && word(whom) == before,
+	       word(whom));
 	tell(whom, ORDER_STOP);
-	expect(whom, "stops-itself", becomes(whom, BH_STATE_STOPPED, 0) && REASON(word(whom)) == BH_REASON_CALL, word(whom));
+	expect(whom, "stops-itself", becomes(whom, BH_STATE_STOPPED, 0) && REASON(word(whom)) == BH_REASON_CALL,
+	       word(whom));
 	again(whom, "reset-stopped", ORDER_LIVE, BH_PARTITION_RESET);
 	again(whom, "reset-hung", ORDER_HANG, BH_PARTITION_RESET);
 	before = page[whom]->lives;
 	for (unsigned i = 0; i < 50; i++) /* a restart during a restart */
 		call(BH_PARTITION_RESET, whom, 0);
-	expect(whom, "reset-storm", becomes(whom, BH_STATE_RUNNING, CHANGES(word(whom)) + 1) && lives(whom) && page[whom]->lives > before, word(whom));
+	expect(whom, "reset-storm",
+	       becomes(whom, BH_STATE_RUNNING, CHANGES(word(whom)) + 1) && lives(whom) && page[whom]->lives > before,
+	       word(whom));
 	again(whom, "silence", ORDER_SILENCE, 0);
 	expect(whom, "heartbeat-storm", obeys(whom, ORDER_STORM) && lives(whom), word(whom));
 	again(whom, "crash", ORDER_CRASH, 0);
@@ -129,8 +135,10 @@ static void all_of(unsigned whom)
 	again(whom, "start-failed", ORDER_LIVE, BH_PARTITION_START);
 	obeys(whom, ORDER_RAISE);
 	before = (uint64_t)call(BH_PARTITION_STATUS, whom, BH_STATUS_ERROR);
-	expect(whom, "raises", page[whom]->result[0] == (uint64_t)BH_EINVAL && page[whom]->result[1] == (uint64_t)BH_EINVAL && page[whom]->result[2] == 0 &&
-	       (before & 0xff) == 11, before);
+	expect(whom, "raises",
+	       page[whom]->result[0] == (uint64_t)BH_EINVAL && page[whom]->result[1] == (uint64_t)BH_EINVAL &&
+	               page[whom]->result[2] == 0 && (before & 0xff) == 11,
+	       before);
 	expect(whom, "no-right", obeys(whom, ORDER_CALLS) && page[whom]->result[0] == 0, page[whom]->result[0]);
 }
 
@@ -157,13 +165,16 @@ static void fails_over(void)
 	tell(PRIMARY, ORDER_CRASH);
 	right = becomes(STANDBY, BH_STATE_RUNNING, 0) && lives(STANDBY);
 	expect(PRIMARY, "failed", STATE(word(PRIMARY)) == BH_STATE_FAILED && rests(PRIMARY), word(PRIMARY));
-	expect(STANDBY, "takes-over", right && page[STANDBY]->born - page[PRIMARY]->died <= FRAME_MS * ms, page[STANDBY]->born - page[PRIMARY]->died);
+	expect(STANDBY, "takes-over", right && page[STANDBY]->born - page[PRIMARY]->died <= FRAME_MS * ms,
+	       page[STANDBY]->born - page[PRIMARY]->died);
 }
 
 /* Each argument at its edges, and beyond; of the calls that change something only what names nobody. */
 static void edges(void)
 {
-	static const uint64_t nobody[] = { COUNT, COUNT + 1, 63, 64, 65, 1ull << 32, INT64_MAX, 1ull << 63, UINT64_MAX };
+	static const uint64_t nobody[] = {
+		COUNT, COUNT + 1, 63, 64, 65, 1ull << 32, INT64_MAX, 1ull << 63, UINT64_MAX
+	};
 	uint64_t wrong = 0;
 
 	for (uint64_t number = BH_PARTITION_STATUS; number <= BH_PARTITION_RESET; number++)

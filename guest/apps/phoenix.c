@@ -14,7 +14,7 @@
 
 static volatile struct lives {
 	uint64_t count, dirty, strays, died, min, max;
-} *lives;
+} * lives;
 
 #define MARK 0x5ca1ab1e0ddbull
 
@@ -26,8 +26,12 @@ static void mark_registers(void)
 	wrmsr(0xc0000082, MARK); /* LSTAR */
 	wrmsr(0x174, 8);         /* SYSENTER_CS */
 	__asm__ volatile("mov %0, %%db1" : : "r"(MARK >> 20));
-	__asm__ volatile("mov %%cr0, %%rax; and $~12, %%rax; mov %%rax, %%cr0; mov %%cr4, %%rax; or $0x200, %%rax; mov %%rax, %%cr4;"
-	                 "movq %0, %%xmm3" : : "r"(MARK) : "rax");
+	__asm__ volatile(
+		"mov %%cr0, %%rax; and $~12, %%rax; mov %%rax, %%cr0; mov %%cr4, %%rax; or $0x200, %%rax; mov %%rax, %%cr4;"
+		"movq %0, %%xmm3"
+		:
+		: "r"(MARK)
+		: "rax");
 }
 
 static uint64_t dirty_registers(void)
@@ -35,9 +39,14 @@ static uint64_t dirty_registers(void)
 	uint64_t debug, vector;
 
 	__asm__ volatile("mov %%db1, %0" : "=r"(debug));
-	__asm__ volatile("mov %%cr0, %%rax; and $~12, %%rax; mov %%rax, %%cr0; mov %%cr4, %%rax; or $0x200, %%rax; mov %%rax, %%cr4;"
-	                 "movq %%xmm3, %0" : "=r"(vector) : : "rax");
-	return (uint64_t)(rdmsr(0xc0000082) != 0) | (uint64_t)(rdmsr(0x174) != 0) << 1 | (uint64_t)(debug != 0) << 2 | (uint64_t)(vector != 0) << 3;
+	__asm__ volatile(
+		"mov %%cr0, %%rax; and $~12, %%rax; mov %%rax, %%cr0; mov %%cr4, %%rax; or $0x200, %%rax; mov %%rax, %%cr4;"
+		"movq %%xmm3, %0"
+		: "=r"(vector)
+		:
+		: "rax");
+	return (uint64_t)(rdmsr(0xc0000082) != 0) | (uint64_t)(rdmsr(0x174) != 0) << 1 | (uint64_t)(debug != 0) << 2 |
+	       (uint64_t)(vector != 0) << 3;
 }
 
 /* Memory behind the image holds zeros, .bss too, .data its first values. */
@@ -90,7 +99,7 @@ int main(const struct kit_info *info)
 	}
 	if (lives->count < PHOENIX_LIVES)
 		end(lives->count % 3);
-	kit_printf("RESULT phoenix lives=%lu dirty=%lx strays=%lu took=%lu %lu\n", lives->count, lives->dirty, lives->strays, lives->min,
-	           lives->max);
+	kit_printf("RESULT phoenix lives=%lu dirty=%lx strays=%lu took=%lu %lu\n", lives->count, lives->dirty,
+	           lives->strays, lives->min, lives->max);
 	return 0;
 }

@@ -47,9 +47,11 @@ static void seal_all(const struct kit_info *info)
 {
 	const uint64_t at = (uint64_t)page;
 	static const uint64_t bad[][3] = {
-		{ 0, 0, 2 }, { 0, 17, 2 }, { 0, UINT64_MAX, 2 }, { 0, 1, 0 }, { 0, 1, 1 }, { 0, 1, 3 }, { 0, 1, 8 }, { 0, 1, UINT64_MAX },
-		{ 1, 1, 2 }, { 0x800, 1, 2 }, { UINT64_MAX, 1, 2 }, { UINT64_MAX << 12, 1, 2 }, { 1ull << 46, 1, 2 }, { 0x10000000, 1, 2 },
-		{ 0xff000, 2, 2 }, { 0x100000, 1, 2 }, { 0x1ff000, 2, 2 },
+		{ 0, 0, 2 },          { 0, 17, 2 },         { 0, UINT64_MAX, 2 }, { 0, 1, 0 },
+		{ 0, 1, 1 },          { 0, 1, 3 },          { 0, 1, 8 },          { 0, 1, UINT64_MAX },
+		{ 1, 1, 2 },          { 0x800, 1, 2 },      { UINT64_MAX, 1, 2 }, { UINT64_MAX << 12, 1, 2 },
+		{ 1ull << 46, 1, 2 }, { 0x10000000, 1, 2 }, { 0xff000, 2, 2 },    { 0x100000, 1, 2 },
+		{ 0x1ff000, 2, 2 },
 	};
 	uint64_t wrong = 0;
 
@@ -57,8 +59,8 @@ static void seal_all(const struct kit_info *info)
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		wrong |= (uint64_t)(seal(bad[i][0], bad[i][1], bad[i][2]) != BH_EINVAL) << i;
 	o->result[0] = wrong;
-	o->result[1] = try_page(0xc3);                                     /* 7: as new */
-	o->result[2] = (uint64_t)seal(at, 1, BH_SEAL_WRITE) << 8 | try_page(1); /* 2: it runs */
+	o->result[1] = try_page(0xc3);                                            /* 7: as new */
+	o->result[2] = (uint64_t)seal(at, 1, BH_SEAL_WRITE) << 8 | try_page(1);   /* 2: it runs */
 	o->result[3] = (uint64_t)seal(at, 1, BH_SEAL_EXECUTE) << 8 | try_page(2); /* 0 */
 }
 

@@ -132,7 +132,7 @@ static void test_policies(void **state)
 	for (error_class = 0; error_class < ERROR_CLASS_COUNT; error_class++)
 		for (uint8_t action = 0; action < ACTION_COUNT; action++) {
 			/* Those that only a configuration with CONFIG_HEALTH has, end the vCPU in others. */
-			const enum seam_end end = action <= ACTION_INJECT         ? END_RETURNED :
+			const enum seam_end end = action <= ACTION_INJECT       ? END_RETURNED :
 			                          action == ACTION_HALT_MACHINE ? END_PANIC :
 			                                                          END_SLEEP;
 

@@ -200,208 +200,209 @@ static void companion(struct table *t)
 
 /* The ways to break it: a name, the rule, the fault's partition, index and other, and the change to a good table t,
  * whose first partition is p. */
-#define BREAKS(X)                                                                                                    \
-	X(magic, RULE_MAGIC, NONE, NONE, NONE, t->config.magic ^= 1)                                                 \
-	X(version, RULE_MAGIC, NONE, NONE, NONE, t->config.version++)                                                \
-	X(companion_port, RULE_COMPANION, 0, 0, NONE, t->ports[0][0].kind = PORT_COMPANION)                          \
-	X(companion_is_none, RULE_COMPANION, 0, NONE, NONE, p->companion = 1; p->vcpu_count = 4)                     \
-	X(companion_absent, RULE_COMPANION, 0, NONE, NONE, p->companion = 2)                                         \
-	X(companion_of_many, RULE_COMPANION, 0, NONE, NONE, companion(t); p->vcpu_count = 4)                         \
-	X(companion_of_nobody, RULE_COMPANION, 1, NONE, NONE, companion(t); p->companion = 0)                        \
-	X(companion_ports, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].port_count = 2)                         \
-	X(companion_itself, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].companion = 1)                         \
-	X(companion_calls, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].hypercalls = 1ull << BH_STOP)           \
-	X(companion_quick, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].answer_limit_us = 0)                    \
-	X(companion_slow, RULE_COMPANION, 1, NONE, NONE, companion(t);                                               \
-	  p[1].answer_limit_us = CONFIG_ANSWER_LIMIT_MAX_US + 1)                                                     \
-	X(companion_vcpu, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].vcpu_count = 1)                              \
-	X(companion_msr, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].msr_count = 1)                                \
-	X(no_cpu, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = 0)                                             \
-	X(many_cpus, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = CONFIG_MAX_CPUS + 1)                        \
-	X(no_memory, RULE_COUNT, NONE, NONE, NONE, t->config.memory_count = 0)                                       \
-	X(many_memories, RULE_COUNT, NONE, NONE, NONE, t->config.memory_count = UINT16_MAX)                          \
-	X(no_partition, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = 0)                                 \
-	X(many_partitions, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = CONFIG_MAX_PARTITIONS + 1)      \
-	X(no_vcpu, RULE_COUNT, 1, NONE, NONE, t->partitions[1].vcpu_count = 0)                                       \
-	X(many_vcpus, RULE_COUNT, 0, NONE, NONE, p->vcpu_count = CONFIG_MAX_CPUS + 1)                                \
-	X(many_schedules, RULE_COUNT, NONE, NONE, NONE, t->config.schedule_count = CONFIG_MAX_SCHEDULES + 1)         \
-	X(no_map, RULE_COUNT, 0, NONE, NONE, p->map_count = 0)                                                       \
-	X(many_maps, RULE_COUNT, 0, NONE, NONE, p->map_count = CONFIG_MAX_MAPS + 1)                                  \
-	X(no_segment, RULE_COUNT, 0, NONE, NONE, p->segment_count = 0)                                               \
-	X(many_segments, RULE_COUNT, 0, NONE, NONE, p->segment_count = CONFIG_MAX_SEGMENTS + 1)                      \
-	X(no_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 0)                                                   \
-	X(no_msr, RULE_COUNT, 0, NONE, NONE, p->msr_count = 0)                                                       \
-	X(msr_endless, RULE_MSR, 0, 0, NONE,                                                                         \
-	  t->msrs[0][0] = (struct config_msr){ .last = 0xffffffff, .read = MSR_VALUE })                              \
-	X(many_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 256)                                               \
-	X(name_empty, RULE_NAME, 0, NONE, NONE, p->name = "")                                                        \
-	X(name_letter, RULE_NAME, 0, NONE, NONE, p->name = "One")                                                    \
-	X(name_slash, RULE_NAME, 0, NONE, NONE, p->name = "a/b")                                                     \
-	X(name_long, RULE_NAME, 0, NONE, NONE, p->name = "abcdefghijklmnopqrstuvwx")                                 \
-	X(name_twice, RULE_NAME, 1, NONE, 0, p->name = "two")                                                        \
-	X(name_memory, RULE_NAME, NONE, 2, NONE, t->memories[2].name = "b x")                                        \
-	X(name_memory_twice, RULE_NAME, NONE, 2, 0, t->memories[2].name = "one")                                     \
-	X(name_config, RULE_NAME, NONE, NONE, NONE, t->config.name = "")                                             \
-	X(size_zero, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size = 0)                                       \
-	X(size_odd, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size++)                                          \
-	X(size_absurd, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size = 1ull << 47)                            \
-	X(align_small, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 2048)                                \
-	X(align_odd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 3 * PAGE_SIZE)                         \
-	X(align_zero, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 0)                                    \
-	X(align_absurd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 1ull << 63)                         \
-	X(place_odd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa++)                                         \
-	X(place_high, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa = 1ull << 46)                             \
-	X(place_wraps, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa = UINT64_MAX - PAGE_SIZE + 1)            \
-	X(place_overlap, RULE_MEMORY_PLACE, NONE, 1, 0, t->memories[1].hpa = 17 * MIB - PAGE_SIZE)                   \
-	X(place_inside, RULE_MEMORY_PLACE, NONE, 1, 0, t->memories[1].hpa = 16 * MIB)                                \
-	X(owner_absent, RULE_MEMORY_OWNER, 0, 1, 2, t->memories[2].owner = 2)                                        \
-	X(owner_other, RULE_MEMORY_OWNER, 0, 1, 2, t->memories[2].owner = 1)                                         \
-	X(owner_foreign_map, RULE_MEMORY_OWNER, 0, 1, 1, t->maps[0][1].memory = 1; t->maps[0][1].offset = 0)         \
-	X(memory_unmapped, RULE_MEMORY_OWNER, NONE, 2, NONE, p->map_count = 1; t->partitions[1].map_count = 1)       \
-	X(map_memory, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].memory = 3)                                          \
-	X(map_empty, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size = 0)                                             \
-	X(map_beyond, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size += PAGE_SIZE)                                   \
-	X(map_offset, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].offset = PAGE_SIZE)                                  \
-	X(map_offset_wraps, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].offset = UINT64_MAX - PAGE_SIZE + 1)           \
-	X(map_size_odd, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size--)                                            \
-	X(map_gpa_odd, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].gpa++)                                              \
-	X(map_gpa_high, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].gpa = 1ull << 46)                                  \
-	X(map_overlap, RULE_MAP_OVERLAP, 0, 1, 0, t->maps[0][1].gpa = MIB - PAGE_SIZE)                               \
-	X(rights_none, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = 0)                                        \
-	X(rights_write, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = RIGHT_WRITE)                             \
-	X(rights_execute, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = RIGHT_EXEC)                            \
-	X(rights_unknown, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = 15)                                    \
-	X(rights_shared, RULE_MAP_RIGHTS, 1, 1, NONE, t->maps[1][1].rights = RWX)                                    \
-	X(core_size, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->memories[3].size = 5 * PAGE_SIZE)                  \
-	X(core_size_odd, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->config.cpu_count = 3)                          \
-	X(core_place_odd, RULE_MEMORY_PLACE, NONE, 3, NONE, logs(t); t->memories[3].core_at = 2048)                  \
-	X(core_place_high, RULE_MEMORY_PLACE, NONE, 4, NONE, logs(t);                                                \
-	  t->memories[4].core_at = CORE_MEMORY_SIZE - PAGE_SIZE)                                                     \
-	X(core_place_overlap, RULE_MEMORY_PLACE, NONE, 4, 3, logs(t); t->memories[4].core_at = 0)                    \
-	X(core_write, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_WRITE)                     \
-	X(core_execute, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_EXEC)                    \
-	X(core_unread, RULE_MEMORY_OWNER, NONE, 4, NONE, logs(t); p->map_count = 3)                                  \
-	X(alias, RULE_MAP_ALIAS, 0, 1, 0,                                                                            \
-	  t->maps[0][1] = (struct config_map){                                                                       \
-		  .memory = 0, .rights = 1, .gpa = 4 * MIB, .offset = PAGE_SIZE, .size = PAGE_SIZE })                \
-	X(cpu_beyond, RULE_CPU_OWNER, 1, 0, 4, t->vcpus[1][0].cpu = 4)                                               \
-	X(cpu_twice, RULE_CPU_OWNER, 1, 0, 0, t->vcpus[1][0].cpu = 0)                                                \
-	X(cpu_other_vcpu, RULE_CPU_OWNER, 0, 0, 0, t->slots[0][0].vcpu = 1)                                          \
-	X(cpu_extra, RULE_CPU_OWNER, NONE, NONE, NONE, t->partitions[1].vcpu_count = 1)                              \
-	X(cpu_unknown_partition, RULE_CPU_OWNER, 1, 0, 1, t->slots[1][0].partition = 9)                              \
-	X(cpu_dedicated_twice, RULE_CPU_OWNER, NONE, NONE, 0, t->cpus[0].slot_count = 2)                             \
-	X(cpu_kind, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].scheduled = 2)                                         \
-	X(slot_beyond, RULE_CPU_OWNER, 0, 3, 3, t->vcpus[0][3].slot = 3)                                             \
-	X(slot_other, RULE_CPU_OWNER, 0, 2, 3, t->vcpus[0][2].slot = 1)                                              \
-	X(slots_many, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].slot_count = CONFIG_MAX_SLOTS + 1)                   \
-	X(guard_none, RULE_GUARD, NONE, NONE, NONE, t->config.guard = 0)                                             \
-	X(guard_long, RULE_GUARD, NONE, NONE, NONE, t->config.guard = CONFIG_GUARD_MAX_US + 1)                       \
-	X(flush, RULE_GUARD, NONE, NONE, NONE, t->config.flush = FLUSH_ALL + 1)                                      \
-	X(schedule_none, RULE_SCHEDULE, NONE, NONE, NONE, t->config.schedule_count = 0)                              \
-	X(schedule_name, RULE_NAME, NONE, NONE, NONE, t->schedules[0].name = "Normal", at->schedule = 0)             \
-	X(schedule_name_twice, RULE_NAME, NONE, NONE, 0, t->schedules[1].name = "normal", at->schedule = 1)          \
-	X(apic_twice, RULE_APIC_ID, 0, 1, 0, t->vcpus[0][1].apic_id = 0)                                             \
-	X(apic_high, RULE_APIC_ID, 0, 1, NONE, t->vcpus[0][1].apic_id = 255)                                         \
-	X(segment_empty, RULE_SEGMENT, 0, 0, NONE, t->segments[0][0].size = 0)                                       \
-	X(segment_beyond, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].size++)                                        \
-	X(segment_offset_wraps, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].offset = UINT64_MAX)                     \
-	X(segment_outside, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].gpa = MIB - 100)                              \
-	X(segment_across, RULE_SEGMENT, 0, 1, NONE, t->maps[0][1].gpa = MIB; t->segments[0][1].gpa = MIB - 100)      \
-	X(segment_read_only, RULE_SEGMENT, 0, 0, NONE, t->maps[0][0].rights = RIGHT_READ | RIGHT_EXEC)               \
-	X(rip_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.rip = MIB)                                                \
-	X(rip_not_executable, RULE_ENTRY, 0, NONE, NONE, p->entry.rip = 2 * MIB)                                     \
-	X(rsp_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.rsp = MIB + 1)                                            \
-	X(cr3_odd, RULE_ENTRY, 0, NONE, NONE, p->entry.cr3 += 8)                                                     \
-	X(cr3_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.cr3 = 8 * MIB)                                            \
-	X(gdt_short, RULE_ENTRY, 0, NONE, NONE, p->entry.gdt_limit = 30)                                             \
-	X(gdt_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.gdt_base = MIB - 16)                                      \
-	X(cpuid_first, RULE_CPUID, 0, 1, NONE, p->basic[1].first = 3)                                                \
-	X(cpuid_long, RULE_CPUID, 0, 4, NONE, p->basic[4].count = 3)                                                 \
-	X(cpuid_leaf, RULE_CPUID, 0, 0, NONE, t->cpuid[0][0].leaf = 2)                                               \
-	X(cpuid_subleaf, RULE_CPUID, 0, 2, NONE, t->cpuid[0][2].subleaf = 2)                                         \
-	X(cpuid_any_two, RULE_CPUID, 0, 4, NONE, p->basic[4].any_subleaf = 1)                                        \
-	X(cpuid_any_value, RULE_CPUID, 0, 1, NONE, p->basic[1].any_subleaf = 2)                                      \
-	X(cpuid_lost, RULE_CPUID, 0, NONE, NONE, p->basic[1] = (struct config_cpuid_index){ 0 })                     \
-	X(cpuid_twice, RULE_CPUID, 0, 0, NONE, p->hyper[0] = p->basic[1])                                            \
-	X(cpuid_extended, RULE_CPUID, 0, 0, NONE, p->extended[1] = p->basic[1])                                      \
-	X(cpuid_own, RULE_CPUID, 0, 0, NONE, p->own[1] = p->basic[1])                                                \
-	X(hidden_mask, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].mask[2] |= 1u << 5)                             \
-	X(hidden_set, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].set[3] |= 1u << 12)                              \
-	X(msr_backwards, RULE_MSR, 0, 0, NONE, t->msrs[0][0].last = 0xf)                                             \
-	X(msr_unsorted, RULE_MSR, 0, 1, 0, t->msrs[0][1].first = t->msrs[0][1].last = 0x9)                           \
-	X(msr_overlap, RULE_MSR, 0, 3, 2,                                                                            \
-	  t->msrs[0][2] = (struct config_msr){ .first = 0xc000007f, .last = 0xc0000080 };                            \
-	  t->msrs[0][1].last = 0x1a0)                                                                                \
-	X(msr_kind, RULE_MSR, 0, 0, NONE, t->msrs[0][0].read = MSR_KIND_COUNT)                                       \
-	X(msr_kind_write, RULE_MSR, 0, 0, NONE, t->msrs[0][0].write = MSR_KIND_COUNT)                                \
-	X(msr_pair, RULE_MSR, 0, 1, NONE, t->msrs[0][1].write = MSR_VALUE)                                           \
-	X(msr_pair_core, RULE_MSR, 0, 2, NONE, t->msrs[0][2].read = MSR_VALUE)                                       \
-	X(msr_place, RULE_MSR, 0, 2, NONE, t->msrs[0][2].first = t->msrs[0][2].last = 0x831)                         \
-	X(msr_place_range, RULE_MSR, 0, 2, NONE, t->msrs[0][2].last = 0x831)                                         \
-	X(msr_slot, RULE_MSR, 0, 1, NONE, t->msrs[0][1].shadow = 255)                                                \
-	X(msr_slots, RULE_MSR, 0, 1, NONE, t->msrs[0][1].last = 0x1a0 + 255)                                         \
-	X(msr_slot_twice, RULE_MSR, 0, 2, NONE,                                                                      \
-	  t->msrs[0][2] = (struct config_msr){ .first = 0x200, .last = 0x200, .read = MSR_SHADOW })                  \
-	X(host_read, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].first = t->msrs[0][0].last = 0x3b)                     \
-	X(host_feature_control, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].first = t->msrs[0][0].last = 0x3a)          \
-	X(host_vmx, RULE_MSR_HOST, 0, 3, NONE,                                                                       \
-	  t->msrs[0][3] = (struct config_msr){ .first = 0x47f, .last = 0x481, .read = MSR_PASS };                    \
-	  p->msr_count = 4; t->msrs[0][2] = t->msrs[0][1]; t->msrs[0][1] = t->msrs[0][0];                            \
-	  t->msrs[0][0] = (struct config_msr){ .first = 1, .last = 1 })                                              \
-	X(msr_real, RULE_MSR, 0, 0, NONE,                                                                            \
-	  t->msrs[0][0] = (struct config_msr){ .first = 0x3a, .last = 0x3a, .read = MSR_REAL })                      \
-	X(host_write_tsc, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].write = MSR_PASS)                                 \
-	X(host_write_debugctl, RULE_MSR_HOST, 0, 1, NONE,                                                            \
-	  t->msrs[0][1] = (struct config_msr){ .first = 0x1d9, .last = 0x1d9, .write = MSR_PASS })                   \
-	X(host_write_range, RULE_MSR_HOST, 0, 3, NONE, t->msrs[0][3].last = 0xc0000085)                              \
-	X(host_not_in_bitmap, RULE_MSR_HOST, 0, 3, NONE,                                                             \
-	  t->msrs[0][3] = (struct config_msr){ .first = 0xc0002000, .last = 0xc0002000, .read = MSR_PASS })          \
-	X(port_backwards, RULE_PORT, 0, 0, NONE, t->ports[0][0].last = 0x5f)                                         \
-	X(port_unsorted, RULE_PORT, 0, 1, 0, t->ports[0][0] = (struct config_port){ .first = 0x400, .last = 0x400 }) \
-	X(port_overlap, RULE_PORT, 0, 1, 0, t->ports[0][0].kind = PORT_NONE; t->ports[0][0].last = 0x3f8)            \
-	X(port_kind, RULE_PORT, 0, 0, NONE, t->ports[0][0].kind = PORT_KIND_COUNT)                                   \
-	X(port_uart_size, RULE_PORT, 0, 1, 0, t->ports[0][1].last = 0x3fe)                                           \
-	X(port_sleep_size, RULE_PORT, 0, 0, NONE, t->ports[0][0].kind = PORT_SLEEP; t->ports[0][0].last = 0x61)      \
-	X(host_pci, RULE_PORT_HOST, 0, 0, NONE,                                                                      \
-	  t->ports[0][0] = (struct config_port){ .first = 0x60, .last = 0x64, .kind = PORT_PASS })                   \
-	X(host_uart, RULE_PORT_HOST, 0, 1, NONE, t->ports[0][1].kind = PORT_PASS)                                    \
-	X(host_debug, RULE_PORT_HOST, 0, 0, NONE,                                                                    \
-	  t->ports[0][0] = (struct config_port){ .first = 0xe8, .last = 0xea, .kind = PORT_PASS })                   \
-	X(action_triple, RULE_ACTION, 0, 0, NONE, p->action[ERROR_TRIPLE_FAULT] = ACTION_INJECT)                     \
-	X(action_memory, RULE_ACTION, 0, 1, NONE, p->action[ERROR_MEMORY] = ACTION_IGNORE)                           \
-	X(action_exit, RULE_ACTION, 0, 6, NONE, p->action[ERROR_EXIT] = ACTION_INJECT)                               \
-	X(action_payload, RULE_ACTION, 0, 7, NONE, p->action[ERROR_PAYLOAD] = ACTION_HALT_MACHINE)                   \
-	X(action_unknown, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = ACTION_COUNT)                             \
-	X(action_absurd, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = 255)                                       \
-	X(call_schedule, RULE_HYPERCALL, 0, NONE, NONE, dedicated(t); p->hypercalls |= 1ull << BH_SET_SCHEDULE)      \
-	X(hypercall, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << BH_CALL_COUNT)                          \
-	X(hypercall_last, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << 63)                                \
-	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 4)                                                         \
-	X(console_high, RULE_CONSOLE, NONE, NONE, NONE, t->config.uart_port = 0xfff9)                                \
-	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff)                             \
-	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)                           \
-	X(health_missing, RULE_HEALTH, 1, HEALTH_MISSING, NONE, healthy(t); t->partitions[1].health = 0)             \
-	X(health_action, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->action[ERROR_MEMORY] = ACTION_RESTART)             \
-	X(health_call, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->hypercalls |= 1ull << BH_RAISE_ERROR)                \
-	X(health_nobody, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 4)                              \
-	X(health_no_call, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 2)                             \
-	X(health_unwatched, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->controls = 2;                          \
-	  p->hypercalls |= 7ull << BH_PARTITION_STOP)                                                                \
-	X(health_stop, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t); p->hypercalls |= 1ull << BH_PARTITION_STOP) \
-	X(heartbeat_call, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = 1000)                      \
-	X(heartbeat_none, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t); p->hypercalls |= 1ull << BH_HEARTBEAT) \
-	X(heartbeat_long, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = HEARTBEAT_MAX_US + 1;      \
-	  p->hypercalls |= 1ull << BH_HEARTBEAT)                                                                     \
-	X(restarts_many, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restarts = RESTARTS_MAX + 1)             \
-	X(restarts_period, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restart_period_ms = 0)                 \
-	X(standby_self, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 0)                               \
-	X(standby_nobody, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 2)                             \
+#define BREAKS(X)                                                                                                     \
+	X(magic, RULE_MAGIC, NONE, NONE, NONE, t->config.magic ^= 1)                                                  \
+	X(version, RULE_MAGIC, NONE, NONE, NONE, t->config.version++)                                                 \
+	X(companion_port, RULE_COMPANION, 0, 0, NONE, t->ports[0][0].kind = PORT_COMPANION)                           \
+	X(companion_is_none, RULE_COMPANION, 0, NONE, NONE, p->companion = 1; p->vcpu_count = 4)                      \
+	X(companion_absent, RULE_COMPANION, 0, NONE, NONE, p->companion = 2)                                          \
+	X(companion_of_many, RULE_COMPANION, 0, NONE, NONE, companion(t); p->vcpu_count = 4)                          \
+	X(companion_of_nobody, RULE_COMPANION, 1, NONE, NONE, companion(t); p->companion = 0)                         \
+	X(companion_ports, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].port_count = 2)                          \
+	X(companion_itself, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].companion = 1)                          \
+	X(companion_calls, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].hypercalls = 1ull << BH_STOP)            \
+	X(companion_quick, RULE_COMPANION, 1, NONE, NONE, companion(t); p[1].answer_limit_us = 0)                     \
+	X(companion_slow, RULE_COMPANION, 1, NONE, NONE, companion(t);                                                \
+	  p[1].answer_limit_us = CONFIG_ANSWER_LIMIT_MAX_US + 1)                                                      \
+	X(companion_vcpu, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].vcpu_count = 1)                               \
+	X(companion_msr, RULE_COUNT, 1, NONE, NONE, companion(t); p[1].msr_count = 1)                                 \
+	X(no_cpu, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = 0)                                              \
+	X(many_cpus, RULE_COUNT, NONE, NONE, NONE, t->config.cpu_count = CONFIG_MAX_CPUS + 1)                         \
+	X(no_memory, RULE_COUNT, NONE, NONE, NONE, t->config.memory_count = 0)                                        \
+	X(many_memories, RULE_COUNT, NONE, NONE, NONE, t->config.memory_count = UINT16_MAX)                           \
+	X(no_partition, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = 0)                                  \
+	X(many_partitions, RULE_COUNT, NONE, NONE, NONE, t->config.partition_count = CONFIG_MAX_PARTITIONS + 1)       \
+	X(no_vcpu, RULE_COUNT, 1, NONE, NONE, t->partitions[1].vcpu_count = 0)                                        \
+	X(many_vcpus, RULE_COUNT, 0, NONE, NONE, p->vcpu_count = CONFIG_MAX_CPUS + 1)                                 \
+	X(many_schedules, RULE_COUNT, NONE, NONE, NONE, t->config.schedule_count = CONFIG_MAX_SCHEDULES + 1)          \
+	X(no_map, RULE_COUNT, 0, NONE, NONE, p->map_count = 0)                                                        \
+	X(many_maps, RULE_COUNT, 0, NONE, NONE, p->map_count = CONFIG_MAX_MAPS + 1)                                   \
+	X(no_segment, RULE_COUNT, 0, NONE, NONE, p->segment_count = 0)                                                \
+	X(many_segments, RULE_COUNT, 0, NONE, NONE, p->segment_count = CONFIG_MAX_SEGMENTS + 1)                       \
+	X(no_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 0)                                                    \
+	X(no_msr, RULE_COUNT, 0, NONE, NONE, p->msr_count = 0)                                                        \
+	X(msr_endless, RULE_MSR, 0, 0, NONE,                                                                          \
+	  t->msrs[0][0] = (struct config_msr){ .last = 0xffffffff, .read = MSR_VALUE })                               \
+	X(many_cpuid, RULE_COUNT, 0, NONE, NONE, p->cpuid_count = 256)                                                \
+	X(name_empty, RULE_NAME, 0, NONE, NONE, p->name = "")                                                         \
+	X(name_letter, RULE_NAME, 0, NONE, NONE, p->name = "One")                                                     \
+	X(name_slash, RULE_NAME, 0, NONE, NONE, p->name = "a/b")                                                      \
+	X(name_long, RULE_NAME, 0, NONE, NONE, p->name = "abcdefghijklmnopqrstuvwx")                                  \
+	X(name_twice, RULE_NAME, 1, NONE, 0, p->name = "two")                                                         \
+	X(name_memory, RULE_NAME, NONE, 2, NONE, t->memories[2].name = "b x")                                         \
+	X(name_memory_twice, RULE_NAME, NONE, 2, 0, t->memories[2].name = "one")                                      \
+	X(name_config, RULE_NAME, NONE, NONE, NONE, t->config.name = "")                                              \
+	X(size_zero, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size = 0)                                        \
+	X(size_odd, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size++)                                           \
+	X(size_absurd, RULE_MEMORY_SIZE, NONE, 1, NONE, t->memories[1].size = 1ull << 47)                             \
+	X(align_small, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 2048)                                 \
+	X(align_odd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 3 * PAGE_SIZE)                          \
+	X(align_zero, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 0)                                     \
+	X(align_absurd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].align = 1ull << 63)                          \
+	X(place_odd, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa++)                                          \
+	X(place_high, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa = 1ull << 46)                              \
+	X(place_wraps, RULE_MEMORY_PLACE, NONE, 0, NONE, t->memories[0].hpa = UINT64_MAX - PAGE_SIZE + 1)             \
+	X(place_overlap, RULE_MEMORY_PLACE, NONE, 1, 0, t->memories[1].hpa = 17 * MIB - PAGE_SIZE)                    \
+	X(place_inside, RULE_MEMORY_PLACE, NONE, 1, 0, t->memories[1].hpa = 16 * MIB)                                 \
+	X(owner_absent, RULE_MEMORY_OWNER, 0, 1, 2, t->memories[2].owner = 2)                                         \
+	X(owner_other, RULE_MEMORY_OWNER, 0, 1, 2, t->memories[2].owner = 1)                                          \
+	X(owner_foreign_map, RULE_MEMORY_OWNER, 0, 1, 1, t->maps[0][1].memory = 1; t->maps[0][1].offset = 0)          \
+	X(memory_unmapped, RULE_MEMORY_OWNER, NONE, 2, NONE, p->map_count = 1; t->partitions[1].map_count = 1)        \
+	X(map_memory, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].memory = 3)                                           \
+	X(map_empty, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size = 0)                                              \
+	X(map_beyond, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size += PAGE_SIZE)                                    \
+	X(map_offset, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].offset = PAGE_SIZE)                                   \
+	X(map_offset_wraps, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].offset = UINT64_MAX - PAGE_SIZE + 1)            \
+	X(map_size_odd, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].size--)                                             \
+	X(map_gpa_odd, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].gpa++)                                               \
+	X(map_gpa_high, RULE_MAP_RANGE, 0, 1, NONE, t->maps[0][1].gpa = 1ull << 46)                                   \
+	X(map_overlap, RULE_MAP_OVERLAP, 0, 1, 0, t->maps[0][1].gpa = MIB - PAGE_SIZE)                                \
+	X(rights_none, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = 0)                                         \
+	X(rights_write, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = RIGHT_WRITE)                              \
+	X(rights_execute, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = RIGHT_EXEC)                             \
+	X(rights_unknown, RULE_MAP_RIGHTS, 0, 0, NONE, t->maps[0][0].rights = 15)                                     \
+	X(rights_shared, RULE_MAP_RIGHTS, 1, 1, NONE, t->maps[1][1].rights = RWX)                                     \
+	X(core_size, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->memories[3].size = 5 * PAGE_SIZE)                   \
+	X(core_size_odd, RULE_MEMORY_SIZE, NONE, 3, NONE, logs(t); t->config.cpu_count = 3)                           \
+	X(core_place_odd, RULE_MEMORY_PLACE, NONE, 3, NONE, logs(t); t->memories[3].core_at = 2048)                   \
+	X(core_place_high, RULE_MEMORY_PLACE, NONE, 4, NONE, logs(t);                                                 \
+	  t->memories[4].core_at = CORE_MEMORY_SIZE - PAGE_SIZE)                                                      \
+	X(core_place_overlap, RULE_MEMORY_PLACE, NONE, 4, 3, logs(t); t->memories[4].core_at = 0)                     \
+	X(core_write, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_WRITE)                      \
+	X(core_execute, RULE_MAP_RIGHTS, 0, 2, NONE, logs(t); t->maps[0][2].rights |= RIGHT_EXEC)                     \
+	X(core_unread, RULE_MEMORY_OWNER, NONE, 4, NONE, logs(t); p->map_count = 3)                                   \
+	X(alias, RULE_MAP_ALIAS, 0, 1, 0,                                                                             \
+	  t->maps[0][1] = (struct config_map){                                                                        \
+		  .memory = 0, .rights = 1, .gpa = 4 * MIB, .offset = PAGE_SIZE, .size = PAGE_SIZE })                 \
+	X(cpu_beyond, RULE_CPU_OWNER, 1, 0, 4, t->vcpus[1][0].cpu = 4)                                                \
+	X(cpu_twice, RULE_CPU_OWNER, 1, 0, 0, t->vcpus[1][0].cpu = 0)                                                 \
+	X(cpu_other_vcpu, RULE_CPU_OWNER, 0, 0, 0, t->slots[0][0].vcpu = 1)                                           \
+	X(cpu_extra, RULE_CPU_OWNER, NONE, NONE, NONE, t->partitions[1].vcpu_count = 1)                               \
+	X(cpu_unknown_partition, RULE_CPU_OWNER, 1, 0, 1, t->slots[1][0].partition = 9)                               \
+	X(cpu_dedicated_twice, RULE_CPU_OWNER, NONE, NONE, 0, t->cpus[0].slot_count = 2)                              \
+	X(cpu_kind, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].scheduled = 2)                                          \
+	X(slot_beyond, RULE_CPU_OWNER, 0, 3, 3, t->vcpus[0][3].slot = 3)                                              \
+	X(slot_other, RULE_CPU_OWNER, 0, 2, 3, t->vcpus[0][2].slot = 1)                                               \
+	X(slots_many, RULE_CPU_OWNER, NONE, NONE, 3, t->cpus[3].slot_count = CONFIG_MAX_SLOTS + 1)                    \
+	X(guard_none, RULE_GUARD, NONE, NONE, NONE, t->config.guard = 0)                                              \
+	X(guard_long, RULE_GUARD, NONE, NONE, NONE, t->config.guard = CONFIG_GUARD_MAX_US + 1)                        \
+	X(flush, RULE_GUARD, NONE, NONE, NONE, t->config.flush = FLUSH_ALL + 1)                                       \
+	X(schedule_none, RULE_SCHEDULE, NONE, NONE, NONE, t->config.schedule_count = 0)                               \
+	X(schedule_name, RULE_NAME, NONE, NONE, NONE, t->schedules[0].name = "Normal", at->schedule = 0)              \
+	X(schedule_name_twice, RULE_NAME, NONE, NONE, 0, t->schedules[1].name = "normal", at->schedule = 1)           \
+	X(apic_twice, RULE_APIC_ID, 0, 1, 0, t->vcpus[0][1].apic_id = 0)                                              \
+	X(apic_high, RULE_APIC_ID, 0, 1, NONE, t->vcpus[0][1].apic_id = 255)                                          \
+	X(segment_empty, RULE_SEGMENT, 0, 0, NONE, t->segments[0][0].size = 0)                                        \
+	X(segment_beyond, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].size++)                                         \
+	X(segment_offset_wraps, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].offset = UINT64_MAX)                      \
+	X(segment_outside, RULE_SEGMENT, 0, 1, NONE, t->segments[0][1].gpa = MIB - 100)                               \
+	X(segment_across, RULE_SEGMENT, 0, 1, NONE, t->maps[0][1].gpa = MIB; t->segments[0][1].gpa = MIB - 100)       \
+	X(segment_read_only, RULE_SEGMENT, 0, 0, NONE, t->maps[0][0].rights = RIGHT_READ | RIGHT_EXEC)                \
+	X(rip_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.rip = MIB)                                                 \
+	X(rip_not_executable, RULE_ENTRY, 0, NONE, NONE, p->entry.rip = 2 * MIB)                                      \
+	X(rsp_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.rsp = MIB + 1)                                             \
+	X(cr3_odd, RULE_ENTRY, 0, NONE, NONE, p->entry.cr3 += 8)                                                      \
+	X(cr3_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.cr3 = 8 * MIB)                                             \
+	X(gdt_short, RULE_ENTRY, 0, NONE, NONE, p->entry.gdt_limit = 30)                                              \
+	X(gdt_outside, RULE_ENTRY, 0, NONE, NONE, p->entry.gdt_base = MIB - 16)                                       \
+	X(cpuid_first, RULE_CPUID, 0, 1, NONE, p->basic[1].first = 3)                                                 \
+	X(cpuid_long, RULE_CPUID, 0, 4, NONE, p->basic[4].count = 3)                                                  \
+	X(cpuid_leaf, RULE_CPUID, 0, 0, NONE, t->cpuid[0][0].leaf = 2)                                                \
+	X(cpuid_subleaf, RULE_CPUID, 0, 2, NONE, t->cpuid[0][2].subleaf = 2)                                          \
+	X(cpuid_any_two, RULE_CPUID, 0, 4, NONE, p->basic[4].any_subleaf = 1)                                         \
+	X(cpuid_any_value, RULE_CPUID, 0, 1, NONE, p->basic[1].any_subleaf = 2)                                       \
+	X(cpuid_lost, RULE_CPUID, 0, NONE, NONE, p->basic[1] = (struct config_cpuid_index){ 0 })                      \
+	X(cpuid_twice, RULE_CPUID, 0, 0, NONE, p->hyper[0] = p->basic[1])                                             \
+	X(cpuid_extended, RULE_CPUID, 0, 0, NONE, p->extended[1] = p->basic[1])                                       \
+	X(cpuid_own, RULE_CPUID, 0, 0, NONE, p->own[1] = p->basic[1])                                                 \
+	X(hidden_mask, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].mask[2] |= 1u << 5)                              \
+	X(hidden_set, RULE_CPUID_HIDDEN, 0, 0, NONE, t->cpuid[0][0].set[3] |= 1u << 12)                               \
+	X(msr_backwards, RULE_MSR, 0, 0, NONE, t->msrs[0][0].last = 0xf)                                              \
+	X(msr_unsorted, RULE_MSR, 0, 1, 0, t->msrs[0][1].first = t->msrs[0][1].last = 0x9)                            \
+	X(msr_overlap, RULE_MSR, 0, 3, 2,                                                                             \
+	  t->msrs[0][2] = (struct config_msr){ .first = 0xc000007f, .last = 0xc0000080 };                             \
+	  t->msrs[0][1].last = 0x1a0)                                                                                 \
+	X(msr_kind, RULE_MSR, 0, 0, NONE, t->msrs[0][0].read = MSR_KIND_COUNT)                                        \
+	X(msr_kind_write, RULE_MSR, 0, 0, NONE, t->msrs[0][0].write = MSR_KIND_COUNT)                                 \
+	X(msr_pair, RULE_MSR, 0, 1, NONE, t->msrs[0][1].write = MSR_VALUE)                                            \
+	X(msr_pair_core, RULE_MSR, 0, 2, NONE, t->msrs[0][2].read = MSR_VALUE)                                        \
+	X(msr_place, RULE_MSR, 0, 2, NONE, t->msrs[0][2].first = t->msrs[0][2].last = 0x831)                          \
+	X(msr_place_range, RULE_MSR, 0, 2, NONE, t->msrs[0][2].last = 0x831)                                          \
+	X(msr_slot, RULE_MSR, 0, 1, NONE, t->msrs[0][1].shadow = 255)                                                 \
+	X(msr_slots, RULE_MSR, 0, 1, NONE, t->msrs[0][1].last = 0x1a0 + 255)                                          \
+	X(msr_slot_twice, RULE_MSR, 0, 2, NONE,                                                                       \
+	  t->msrs[0][2] = (struct config_msr){ .first = 0x200, .last = 0x200, .read = MSR_SHADOW })                   \
+	X(host_read, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].first = t->msrs[0][0].last = 0x3b)                      \
+	X(host_feature_control, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].first = t->msrs[0][0].last = 0x3a)           \
+	X(host_vmx, RULE_MSR_HOST, 0, 3, NONE,                                                                        \
+	  t->msrs[0][3] = (struct config_msr){ .first = 0x47f, .last = 0x481, .read = MSR_PASS };                     \
+	  p->msr_count = 4; t->msrs[0][2] = t->msrs[0][1]; t->msrs[0][1] = t->msrs[0][0];                             \
+	  t->msrs[0][0] = (struct config_msr){ .first = 1, .last = 1 })                                               \
+	X(msr_real, RULE_MSR, 0, 0, NONE,                                                                             \
+	  t->msrs[0][0] = (struct config_msr){ .first = 0x3a, .last = 0x3a, .read = MSR_REAL })                       \
+	X(host_write_tsc, RULE_MSR_HOST, 0, 0, NONE, t->msrs[0][0].write = MSR_PASS)                                  \
+	X(host_write_debugctl, RULE_MSR_HOST, 0, 1, NONE,                                                             \
+	  t->msrs[0][1] = (struct config_msr){ .first = 0x1d9, .last = 0x1d9, .write = MSR_PASS })                    \
+	X(host_write_range, RULE_MSR_HOST, 0, 3, NONE, t->msrs[0][3].last = 0xc0000085)                               \
+	X(host_not_in_bitmap, RULE_MSR_HOST, 0, 3, NONE,                                                              \
+	  t->msrs[0][3] = (struct config_msr){ .first = 0xc0002000, .last = 0xc0002000, .read = MSR_PASS })           \
+	X(port_backwards, RULE_PORT, 0, 0, NONE, t->ports[0][0].last = 0x5f)                                          \
+	X(port_unsorted, RULE_PORT, 0, 1, 0, t->ports[0][0] = (struct config_port){ .first = 0x400, .last = 0x400 })  \
+	X(port_overlap, RULE_PORT, 0, 1, 0, t->ports[0][0].kind = PORT_NONE; t->ports[0][0].last = 0x3f8)             \
+	X(port_kind, RULE_PORT, 0, 0, NONE, t->ports[0][0].kind = PORT_KIND_COUNT)                                    \
+	X(port_uart_size, RULE_PORT, 0, 1, 0, t->ports[0][1].last = 0x3fe)                                            \
+	X(port_sleep_size, RULE_PORT, 0, 0, NONE, t->ports[0][0].kind = PORT_SLEEP; t->ports[0][0].last = 0x61)       \
+	X(host_pci, RULE_PORT_HOST, 0, 0, NONE,                                                                       \
+	  t->ports[0][0] = (struct config_port){ .first = 0x60, .last = 0x64, .kind = PORT_PASS })                    \
+	X(host_uart, RULE_PORT_HOST, 0, 1, NONE, t->ports[0][1].kind = PORT_PASS)                                     \
+	X(host_debug, RULE_PORT_HOST, 0, 0, NONE,                                                                     \
+	  t->ports[0][0] = (struct config_port){ .first = 0xe8, .last = 0xea, .kind = PORT_PASS })                    \
+	X(action_triple, RULE_ACTION, 0, 0, NONE, p->action[ERROR_TRIPLE_FAULT] = ACTION_INJECT)                      \
+	X(action_memory, RULE_ACTION, 0, 1, NONE, p->action[ERROR_MEMORY] = ACTION_IGNORE)                            \
+	X(action_exit, RULE_ACTION, 0, 6, NONE, p->action[ERROR_EXIT] = ACTION_INJECT)                                \
+	X(action_payload, RULE_ACTION, 0, 7, NONE, p->action[ERROR_PAYLOAD] = ACTION_HALT_MACHINE)                    \
+	X(action_unknown, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = ACTION_COUNT)                              \
+	X(action_absurd, RULE_ACTION, 0, 3, NONE, p->action[ERROR_PORT] = 255)                                        \
+	X(call_schedule, RULE_HYPERCALL, 0, NONE, NONE, dedicated(t); p->hypercalls |= 1ull << BH_SET_SCHEDULE)       \
+	X(hypercall, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << BH_CALL_COUNT)                           \
+	X(hypercall_last, RULE_HYPERCALL, 0, NONE, NONE, p->hypercalls |= 1ull << 63)                                 \
+	X(flag, RULE_HYPERCALL, 0, NONE, NONE, p->flags = 4)                                                          \
+	X(console_high, RULE_CONSOLE, NONE, NONE, NONE, t->config.uart_port = 0xfff9)                                 \
+	X(console_overlap, RULE_CONSOLE, NONE, NONE, NONE, t->config.debug_port = 0x3ff)                              \
+	X(itlb, RULE_CONSOLE, NONE, NONE, NONE, t->config.itlb_multihit = ITLB_REFUSE + 1)                            \
+	X(health_missing, RULE_HEALTH, 1, HEALTH_MISSING, NONE, healthy(t); t->partitions[1].health = 0)              \
+	X(health_action, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->action[ERROR_MEMORY] = ACTION_RESTART)              \
+	X(health_call, RULE_HEALTH, 0, HEALTH_MISSING, NONE, p->hypercalls |= 1ull << BH_RAISE_ERROR)                 \
+	X(health_nobody, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 4)                               \
+	X(health_no_call, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->watches = 2)                              \
+	X(health_unwatched, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t)->controls = 2;                           \
+	  p->hypercalls |= 7ull << BH_PARTITION_STOP)                                                                 \
+	X(health_stop, RULE_HEALTH, 0, HEALTH_WATCHES, NONE, healthy(t); p->hypercalls |= 1ull << BH_PARTITION_STOP)  \
+	X(heartbeat_call, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = 1000)                       \
+	X(heartbeat_none, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t); p->hypercalls |= 1ull << BH_HEARTBEAT)  \
+	X(heartbeat_long, RULE_HEALTH, 0, HEALTH_HEARTBEAT, NONE, healthy(t)->heartbeat = HEARTBEAT_MAX_US + 1;       \
+	  p->hypercalls |= 1ull << BH_HEARTBEAT)                                                                      \
+	X(restarts_many, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restarts = RESTARTS_MAX + 1)              \
+	X(restarts_period, RULE_HEALTH, 0, HEALTH_RESTARTS, NONE, healthy(t)->restart_period_ms = 0)                  \
+	X(standby_self, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 0)                                \
+	X(standby_nobody, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t)->standby = 2)                              \
 	X(standby_missing, RULE_HEALTH, 0, HEALTH_STANDBY, NONE, healthy(t); p->action[ERROR_EXIT] = ACTION_FAILOVER) \
-	X(failure_none, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t)->schedule = 2)                            \
-	X(schedule_missing, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t); p->action[ERROR_EXIT] = ACTION_SCHEDULE) \
-	X(seals_many, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t)->seals = 1; p->hypercalls |= 1ull << BH_SEAL)   \
-	X(seals_call, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t); p->hypercalls |= 1ull << BH_SEAL)              \
-	X(held_absurd, RULE_HEALTH, 0, HEALTH_HELD, NONE, healthy(t)->held = 2)                                      \
+	X(failure_none, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t)->schedule = 2)                              \
+	X(schedule_missing, RULE_HEALTH, 0, HEALTH_SCHEDULE, NONE, healthy(t);                                        \
+	  p->action[ERROR_EXIT] = ACTION_SCHEDULE)                                                                    \
+	X(seals_many, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t)->seals = 1; p->hypercalls |= 1ull << BH_SEAL)    \
+	X(seals_call, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t); p->hypercalls |= 1ull << BH_SEAL)               \
+	X(held_absurd, RULE_HEALTH, 0, HEALTH_HELD, NONE, healthy(t)->held = 2)                                       \
 	X(mmio, RULE_MMIO, 0, NONE, NONE, p->xapic = 1) /* the others of its kind: test_validate_io.c */
 
 /* The same for CPU time: the fault's schedule and CPU, what is needed and what there is, stand before the change. */
@@ -542,8 +543,10 @@ static void test_good_passes(void **state)
 	t.ports[0][1].kind = PORT_PASS; /* with no console of the host's own, the UART may be given away */
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 	good(&t);
-	healthy(&t)->watches = 3, t.health[0].controls = 2, t.health[0].heartbeat = 1000, t.health[0].standby = 1, t.health[0].held = 1;
-	t.health[0].schedule = 1, t.partitions[0].action[ERROR_EXIT] = ACTION_SCHEDULE, t.partitions[0].action[ERROR_MEMORY] = ACTION_FAILOVER;
+	healthy(&t)->watches = 3, t.health[0].controls = 2, t.health[0].heartbeat = 1000, t.health[0].standby = 1,
+	t.health[0].held = 1;
+	t.health[0].schedule = 1, t.partitions[0].action[ERROR_EXIT] = ACTION_SCHEDULE,
+	t.partitions[0].action[ERROR_MEMORY] = ACTION_FAILOVER;
 	t.partitions[0].hypercalls |= HEALTH_CALLS & ~(1ull << BH_SEAL);
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 	good(&t);

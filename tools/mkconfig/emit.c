@@ -253,11 +253,12 @@ static void emit_health(FILE *out, const struct config_partition *p, unsigned in
 	if (h == NULL)
 		return;
 	fprintf(out,
-	        "\nstatic const struct config_health p%u_health = {\n\t.watches = 0x%" PRIx64 ",\n\t.controls = 0x%" PRIx64
+	        "\nstatic const struct config_health p%u_health = {\n\t.watches = 0x%" PRIx64
+	        ",\n\t.controls = 0x%" PRIx64
 	        ",\n\t.heartbeat = %u,\n\t.restart_period_ms = %u,\n\t.restarts = %u,\n\t.standby = 0x%x,\n"
 	        "\t.schedule = 0x%x,\n\t.held = %u,\n\t.seals = %u,\n};\n",
-	        index, h->watches, h->controls, h->heartbeat, h->restart_period_ms, h->restarts, h->standby, h->schedule,
-	        h->held, h->seals);
+	        index, h->watches, h->controls, h->heartbeat, h->restart_period_ms, h->restarts, h->standby,
+	        h->schedule, h->held, h->seals);
 }
 
 static void emit_interrupts(FILE *out, const struct config *c)

@@ -9,9 +9,9 @@
 #define RESTART_PERIOD_DEFAULT_MS 10000u
 
 const char *const health_keys[] = {
-	[HEALTH_MISSING] = "name",        [HEALTH_WATCHES] = "watches",           [HEALTH_HEARTBEAT] = "heartbeat",
-	[HEALTH_RESTARTS] = "restarts",   [HEALTH_STANDBY] = "standby",           [HEALTH_SCHEDULE] = "failure_schedule",
-	[HEALTH_SEALS] = "seals",         [HEALTH_HELD] = "start",
+	[HEALTH_MISSING] = "name",      [HEALTH_WATCHES] = "watches", [HEALTH_HEARTBEAT] = "heartbeat",
+	[HEALTH_RESTARTS] = "restarts", [HEALTH_STANDBY] = "standby", [HEALTH_SCHEDULE] = "failure_schedule",
+	[HEALTH_SEALS] = "seals",       [HEALTH_HELD] = "start",
 };
 
 static uint16_t find_living(const struct plan *plan, unsigned line, const char *what, const char *name)
@@ -43,7 +43,8 @@ static void parse_restarts(unsigned line, const char *string, struct config_heal
 	}
 	if (middle == NULL)
 		fail(line, "restarts: '%s' is neither 'unlimited' nor like '3 per 10 s'", string);
-	h->restarts = (uint16_t)parse_number(line, "restarts", text("%.*s", (int)(middle - string), string), 1, RESTARTS_MAX);
+	h->restarts = (uint16_t)parse_number(line, "restarts", text("%.*s", (int)(middle - string), string), 1,
+	                                     RESTARTS_MAX);
 	h->restart_period_ms = parse_time(line, "restarts", middle + sizeof per - 1, 1000, UINT32_MAX) / 1000;
 }
 
@@ -68,19 +69,22 @@ static void build_one(struct plan *plan, unsigned partition)
 	h->controls = named(plan, partition, "controls", in->controls, in->controls_count);
 	h->watches = h->controls | named(plan, partition, "watches", in->watches, in->watches_count);
 	if (in->heartbeat != NULL)
-		h->heartbeat = parse_time(line_of("partitions/%u/heartbeat", partition), "heartbeat", in->heartbeat, 100,
-		                          HEARTBEAT_MAX_US);
+		h->heartbeat = parse_time(line_of("partitions/%u/heartbeat", partition), "heartbeat", in->heartbeat,
+		                          100, HEARTBEAT_MAX_US);
 	if (in->restarts != NULL)
 		parse_restarts(line_of("partitions/%u/restarts", partition), in->restarts, h);
 	if (in->standby != NULL)
 		h->standby = find_living(plan, line_of("partitions/%u/standby", partition), "standby", in->standby);
 	if (in->failure_schedule != NULL)
-		h->schedule = find_schedule(plan, line_of("partitions/%u/failure_schedule", partition), in->failure_schedule);
+		h->schedule = find_schedule(plan, line_of("partitions/%u/failure_schedule", partition),
+		                            in->failure_schedule);
 	h->held = in->start != NULL && !parse_truth(line_of("partitions/%u/start", partition), "start", in->start);
 	h->seals = parse_truth(line_of("partitions/%u/seals", partition), "seals", in->seals);
 	p->health = h;
 	p->hypercalls |= (h->watches != 0 ? 1ull << BH_PARTITION_STATUS | 1ull << BH_EVENTS : 0) |
-	                 (h->controls != 0 ? 1ull << BH_PARTITION_STOP | 1ull << BH_PARTITION_START | 1ull << BH_PARTITION_RESET : 0) |
+	                 (h->controls != 0 ?
+	                          1ull << BH_PARTITION_STOP | 1ull << BH_PARTITION_START | 1ull << BH_PARTITION_RESET :
+	                          0) |
 	                 (h->heartbeat != 0 ? 1ull << BH_HEARTBEAT : 0) | (h->seals ? 1ull << BH_SEAL : 0);
 }
 
