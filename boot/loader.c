@@ -168,7 +168,8 @@ static void place_memories(struct handoff_memory *memory, int fixed)
 		const struct config_memory *m = &config.memories[i];
 		struct place p = { "memory", m->name, m->size, m->align, PLACE_FLOOR, PLACE_ANYWHERE, EfiLoaderData };
 #if CONFIG_AUDIT_ENTRIES
-		if (i == CONFIG_AUDIT_MEMORY) /* firmware works from the top down: there the next boot would find nothing */
+		if (i ==
+		    CONFIG_AUDIT_MEMORY) /* firmware works from the top down: there the next boot would find nothing */
 			p.end = PLACE_128M;
 #endif
 

@@ -334,7 +334,7 @@ struct config_partition {
 	const struct config_cpuid *cpuid;
 	const struct config_msr *msrs;
 	const struct config_port *ports;
-	const struct config_mmio *mmio; /* sorted, no overlap */
+	const struct config_mmio *mmio;     /* sorted, no overlap */
 	const struct config_health *health; /* 0 where CONFIG_HEALTH is 0 */
 	uint16_t vcpu_count, map_count, segment_count, cpuid_count, msr_count, port_count;
 	uint16_t companion;       /* index of its companion; 0: none, since number 0 never is one */

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-#define MSI_BASE 0xfee00000ull /* where a device's write is an interrupt, whatever the tables say (VT-d specification 3.14) */
+#define MSI_BASE \
+	0xfee00000ull /* where a device's write is an interrupt, whatever the tables say (VT-d specification 3.14) */
 #define MSI_END 0xfef00000ull
 
 static bool same_path(const struct config_path *a, const struct config_path *b)

@@ -19,10 +19,10 @@ struct pt_format {
 	uint64_t present;  /* an entry with none of these bits is absent */
 };
 
-extern const struct pt_format pt_format_ept;   /* SDM Vol. 3C, 29.3.2; memory type write-back */
+extern const struct pt_format pt_format_ept;        /* SDM Vol. 3C, 29.3.2; memory type write-back */
 extern const struct pt_format pt_format_ept_device; /* the same, uncacheable */
-extern const struct pt_format pt_format_vtd;   /* second level of VT-d, legacy mode */
-extern const struct pt_format pt_format_ia32e; /* SDM Vol. 3A, 4.5.4; supervisor pages, accessed and dirty set */
+extern const struct pt_format pt_format_vtd;        /* second level of VT-d, legacy mode */
+extern const struct pt_format pt_format_ia32e;      /* SDM Vol. 3A, 4.5.4; supervisor pages, accessed and dirty set */
 
 /* The tables grow from a pool of zeroed pages. `virt` and `phys` name the same memory. */
 struct pt_pool {

@@ -128,7 +128,8 @@
 #define BH_COUNTER_LATE_MAX 13     /* ticks from a window's plan to the decision that began it, at most */
 #define BH_COUNTER_OVERRUN_MAX 14  /* ticks that a vCPU has run beyond its budget, at most */
 #define BH_COUNTER_SMIS 15 /* system-management interrupts since the CPU's reset; BH_EINVAL if it does not count them */
-#define BH_COUNTER_STAY_MAX 16   /* longest stay in root mode of any vCPU on this CPU, until another was decided for; TSC ticks */
+#define BH_COUNTER_STAY_MAX \
+	16 /* longest stay in root mode of any vCPU on this CPU, until another was decided for; TSC ticks */
 #define BH_COUNTER_SWITCH_MAX 17 /* longest switch, from the decision to the next vCPU's entry, TSC ticks */
 /* The memory `counters`: a page for each vCPU, whose word n is its counter n, and CPU by CPU so many pages as the CPU with the most vCPUs has of them, and one
  * more. Word 0 stays 0: exits are the sum of words 64 to 143. Those that are the scheduler's are as at its last decision after the vCPU has run, on a dedicated

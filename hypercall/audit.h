@@ -31,21 +31,21 @@ enum audit_class { AUDIT_SECURITY = 1, AUDIT_SAFETY, AUDIT_USER };
  * Events: number, constant, name, what a and b are. From AUDIT_LIMITED on they are such that a guest can cause as many as it likes: of those, each
  * partition has so many a second on each CPU as the configuration says; those of AUDIT_NOTE are counted apart from the others.
  */
-#define AUDIT_EVENTS(E)                                                                                                \
-	E(1, BOOT, "boot", "generation", "TSC kHz")                                                                    \
-	E(2, START, "start", "vCPU", "starts before")                                                                  \
-	E(3, STOP, "stop", "vCPU", "exits")                                                                            \
-	E(4, FAIL, "fail", "error class", "detail")                                                                    \
-	E(5, RESTART, "restart", "times", "error class")                                                               \
-	E(6, DIGEST, "wrong digest", "-", "payload bytes")                                                             \
-	E(7, SCHEDULE, "schedule", "in force", "before")                                                               \
-	E(8, OVERRUN, "window overrun", "windows cut or lost", "SMIs")                                                 \
-	E(9, PANIC, "panic", "exception", "rip")                                                                       \
-	E(10, LOST, "lost", "kept out by the limit, 0: begins", "error classes of them, bits")                         \
-	E(11, END, "end by its own call", "code", "-")                                                                 \
-	E(12, DEVICE, "device", "source ID << 8 | reason", "address or interrupt")                                     \
-	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                                         \
-	E(33, REFUSED, "refused call", "number", "rip")                                                                \
+#define AUDIT_EVENTS(E)                                                                        \
+	E(1, BOOT, "boot", "generation", "TSC kHz")                                            \
+	E(2, START, "start", "vCPU", "starts before")                                          \
+	E(3, STOP, "stop", "vCPU", "exits")                                                    \
+	E(4, FAIL, "fail", "error class", "detail")                                            \
+	E(5, RESTART, "restart", "times", "error class")                                       \
+	E(6, DIGEST, "wrong digest", "-", "payload bytes")                                     \
+	E(7, SCHEDULE, "schedule", "in force", "before")                                       \
+	E(8, OVERRUN, "window overrun", "windows cut or lost", "SMIs")                         \
+	E(9, PANIC, "panic", "exception", "rip")                                               \
+	E(10, LOST, "lost", "kept out by the limit, 0: begins", "error classes of them, bits") \
+	E(11, END, "end by its own call", "code", "-")                                         \
+	E(12, DEVICE, "device", "source ID << 8 | reason", "address or interrupt")             \
+	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                 \
+	E(33, REFUSED, "refused call", "number", "rip")                                        \
 	E(34, NOTE, "note", "-", "-")
 #define AUDIT_LIMITED 32u
 #define AUDIT_NO_CLASS 63u /* bit of AUDIT_LOST for what is no error class: calls and notes */

@@ -64,7 +64,8 @@ static int64_t call_counter(struct vcpu *vcpu)
 	case BH_COUNTER_SCHEDULE:
 		return CONFIG_SCHEDULED_CPUS ? timeplan_schedule() : 0;
 	default:
-		if (cpu_is_scheduled(this_cpu->index) && which - BH_COUNTER_USED <= BH_COUNTER_SWITCH_MAX - BH_COUNTER_USED)
+		if (cpu_is_scheduled(this_cpu->index) &&
+		    which - BH_COUNTER_USED <= BH_COUNTER_SWITCH_MAX - BH_COUNTER_USED)
 			return scheduled_counter(vcpu, which);
 		return which - BH_COUNTER_REASON < EXIT_REASONS_COUNTED ?
 		               (int64_t)vcpu->count[which - BH_COUNTER_REASON] :

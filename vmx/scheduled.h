@@ -64,7 +64,7 @@ struct scheduled_cpu {
 	uint8_t counts_smis;        /* the CPU has MSR_SMI_COUNT */
 	struct vcpu *
 		work; /* whose partition is stopped or started, in the time of the vCPU that would run: vmx/health.c; or 0 */
-	struct vcpu idle;           /* a VMCS in HLT state, for when nobody runs */
+	struct vcpu idle; /* a VMCS in HLT state, for when nobody runs */
 };
 
 /* Called by vmx/exit.asm at each exit of a scheduled vCPU; returns when the same one goes on, else enters another. */

@@ -16,7 +16,7 @@
 #define EVENT_SIPI (1u << 8)
 #define EVENT_INIT (1u << 9)
 #define EVENT_NMI (1u << 10)
-#define EVENT_RESET (1u << 11) /* of the partition (vmx/clean.c): before all others */
+#define EVENT_RESET (1u << 11)     /* of the partition (vmx/clean.c): before all others */
 #define EVENT_COMPANION (1u << 12) /* its companion is to be called: vCPU 0 only */
 
 /* Leave events for vCPU `target` of the caller's partition. Any CPU. */

@@ -28,7 +28,7 @@ struct vcpu {
 #else
 	uint64_t count[EXIT_REASONS_COUNTED]; /* exits by basic reason */
 #endif
-	uint64_t entered;                     /* TSC at the first entry */
+	uint64_t entered; /* TSC at the first entry */
 	uint64_t forbidden[ERROR_CLASS_COUNT];
 	uint64_t cr4_allowed; /* CR4 bits that the visible features bring */
 	uint64_t xcr0_allowed;

@@ -62,7 +62,7 @@ void xsetbv0(uint64_t value);
 #include "tests/auditor/auditor.h"
 #include "vmx/exit.h"
 
-#define SEAM_CPU_HPA 0x10000000ull /* cpu.hpa of the fake CPU */
+#define SEAM_CPU_HPA 0x10000000ull   /* cpu.hpa of the fake CPU */
 #define SEAM_AUDIT_HPA 0x50000000ull /* of the memory `audit` */
 
 /* A CPU model: what its capability MSRs and CPUID say. */

@@ -588,7 +588,9 @@ static void test_each_rule_is_broken(void **state)
 		unsigned found = 0;
 		for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++)
 			found += breaks[i].rule == (enum config_rule)rule;
-		if (found == 0 && !(rule >= RULE_APIC && rule <= RULE_DOORBELL_CHANNEL)) /* test_validate_io.c, _devices.c, _pci.c and _ports.c have them */
+		if (found == 0 &&
+		    !(rule >= RULE_APIC &&
+		      rule <= RULE_DOORBELL_CHANNEL)) /* test_validate_io.c, _devices.c, _pci.c and _ports.c have them */
 			fail_msg("rule %d, %s, has no test", rule, config_rule_text((enum config_rule)rule));
 	}
 }

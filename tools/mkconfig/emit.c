@@ -503,8 +503,7 @@ static void emit_core_memory_sizes(FILE *out, const struct plan *plan)
 	        "#define CONFIG_AUDIT_ENTRIES %u\n"
 	        "#define CONFIG_PANIC_RESET %u\n"
 	        "#define CONFIG_COUNTERS %u\n",
-	        core, plan->trace_entries, plan->audit_entries,
-	        plan->panic_reset, plan->counters);
+	        core, plan->trace_entries, plan->audit_entries, plan->panic_reset, plan->counters);
 	if (plan->counters)
 		fprintf(out, "#define CONFIG_COUNTERS_AT 0x%x\n", plan->counters_at);
 	if (plan->trace_entries > 0)

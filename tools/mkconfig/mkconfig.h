@@ -193,7 +193,7 @@ struct in_file {
 	unsigned flush_count, schedules_count, shared_count, partitions_count;
 };
 struct in_file *input_load(const char *path, const char *root); /* root: where a board file is, NULL: here */
-extern const char *const error_names[ERROR_CLASS_COUNT]; /* as in the file, and in enum order */
+extern const char *const error_names[ERROR_CLASS_COUNT];        /* as in the file, and in enum order */
 
 /* value.c: text to numbers, or fail() with the line. `what` begins the message. */
 uint64_t parse_number(unsigned line, const char *what, const char *string, uint64_t min, uint64_t max);

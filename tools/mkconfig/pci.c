@@ -23,7 +23,8 @@ static unsigned hex(unsigned line, const char *whole, const char **at, unsigned 
 		const char one[2] = { **at };
 		const size_t digit = strcspn(known, one); /* 16, also at the end */
 		if (digit == 16 || one[0] == '\0')
-			fail(line, "function: '%s' is not like 0000:00:1f.2, or 0000:00:1c.0/00.0 behind a bridge", whole);
+			fail(line, "function: '%s' is not like 0000:00:1f.2, or 0000:00:1c.0/00.0 behind a bridge",
+			     whole);
 		value = value << 4 | (unsigned)digit;
 	}
 	if (end != '\0' && *(*at)++ != end)

@@ -175,7 +175,8 @@ static void build_doorbell(struct plan *plan, unsigned index)
 	owner = x->partition;
 	if (plan->partitions[owner].vcpu_count == 0) {
 		if (in->vector != NULL)
-			fail(line_of("doorbells/%u/vector", index), "vector: '%s' is a companion, which is called", in->to);
+			fail(line_of("doorbells/%u/vector", index), "vector: '%s' is a companion, which is called",
+			     in->to);
 		x->partition = (uint16_t)plan->extra[owner].in->master;
 	} else if (in->vector == NULL) {
 		fail(line_of("doorbells/%u", index), "doorbell '%s': no vector", in->name);

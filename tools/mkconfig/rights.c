@@ -35,9 +35,9 @@ const char *const action_names[ACTION_COUNT] = {
 const char *const hypercall_names[] = { "version", "console", "counters", "stop", "audit", "raise_error" };
 const unsigned hypercall_name_count = LENGTH(hypercall_names);
 static const uint64_t hypercall_bits[LENGTH(hypercall_names)] = {
-	1ull << BH_VERSION, 1ull << BH_CONSOLE_WRITE | 1ull << BH_CONSOLE_READ, 1ull << BH_COUNTER, 1ull << BH_STOP,
-	1ull << BH_AUDIT,
-	1ull << BH_RAISE_ERROR,
+	1ull << BH_VERSION, 1ull << BH_CONSOLE_WRITE | 1ull << BH_CONSOLE_READ,
+	1ull << BH_COUNTER, 1ull << BH_STOP,
+	1ull << BH_AUDIT,   1ull << BH_RAISE_ERROR,
 };
 
 #define MISC_FAST_STRINGS 1u
