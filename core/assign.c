@@ -218,3 +218,14 @@ void assign_init(void)
 		show(i);
 	window_close();
 }
+
+/* Before its memory is made new, into which they might write. There is no reset in steps yet, so that they stay blocked. */
+void assign_block(uint16_t partition)
+{
+	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
+		if (config.devices[i].partition == partition) {
+			quiet(i);
+			pci_hide(i);
+		}
+	window_close();
+}

@@ -2,6 +2,7 @@
 #include "health.h"
 
 #include "companion.h"
+#include "core/assign.h"
 #include "core/audit.h"
 #include "core/console.h"
 #include "core/core.h"
@@ -270,6 +271,8 @@ enum health_progress health_step(struct vcpu *vcpu)
 		}
 		health_busy[p] = j->load ? LIFT : IDLE;
 		j->lifted = 0;
+		if (CONFIG_DEVICES)
+			assign_block(p);
 		reload_begin(&j->reload, p);
 		break;
 	case LIFT:

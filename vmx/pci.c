@@ -17,6 +17,11 @@ struct pci_view *pci_show(uint32_t index)
 	return &views[index];
 }
 
+void pci_hide(uint32_t index)
+{
+	__atomic_and_fetch(&shown, ~(1ull << index), __ATOMIC_SEQ_CST);
+}
+
 static struct pci_view *find(uint16_t partition, uint32_t slot)
 {
 	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
