@@ -25,7 +25,7 @@ struct view {
 };
 
 /* Where `gpa` is to be seen, to the end of its page, since maps are made of pages; or 0. */
-static const uint8_t *look(struct view *view, uint64_t gpa)
+static inline __attribute__((always_inline)) const uint8_t *look(struct view *view, uint64_t gpa)
 {
 	uint64_t hpa, offset;
 
@@ -172,10 +172,12 @@ int mmio_access(struct vcpu *vcpu, uint64_t qualification)
 	uint64_t value;
 	enum mmio_result result;
 
-	if (range && is_plain(qualification) && cpu_is_scheduled(this_cpu->index) && scheduled_edge_is_near())
+	if (!range || !is_plain(qualification))
+		return 0;
+	if (cpu_is_scheduled(this_cpu->index) && scheduled_edge_is_near())
 		return 1; /* the guest will try again */
-	if (!range || !is_plain(qualification) || !fetch(vcpu, &d) ||
-	    d.write != ((qualification & EPT_VIOLATION_WRITE) != 0) || range->size - (gpa - range->gpa) < d.size)
+	if (!fetch(vcpu, &d) || d.write != ((qualification & EPT_VIOLATION_WRITE) != 0) ||
+	    range->size - (gpa - range->gpa) < d.size)
 		return 0;
 	value = d.write ? decode_source(&d, get_register(vcpu, d.reg)) : 0;
 	if (CONFIG_COMPANIONS && range->kind == MMIO_COMPANION) {
