@@ -543,87 +543,84 @@ enum config_rule config_validate(const struct config *c, struct config_fault *fa
 	return config_fault_at(fault, RULE_OK, CONFIG_NONE, CONFIG_NONE, CONFIG_NONE);
 }
 
-const char *config_rule_text(enum config_rule rule)
-{
-	static const char *const text[RULE_LAST] = {
-		[RULE_OK] = "no rule is broken",
-		[RULE_MAGIC] = "the tables are of another version than this build",
-		[RULE_COUNT] = "a count is zero or above its limit",
-		[RULE_NAME] = "a name is empty, longer than 23 characters, not of a-z 0-9 _ -, or used twice",
-		[RULE_MEMORY_SIZE] = "a memory's size is zero, not a multiple of 4 KiB, or absurd",
-		[RULE_MEMORY_PLACE] = "a memory's fixed address is not aligned, too high, or inside another memory",
-		[RULE_MEMORY_OWNER] = "a memory is mapped by a partition that does not own it, or by nobody",
-		[RULE_MAP_RANGE] = "a map is empty, not page-aligned, or leads outside its memory",
-		[RULE_MAP_OVERLAP] = "two maps of a partition overlap",
-		[RULE_MAP_RIGHTS] =
-			"a map's rights lack read, write and execute a shared memory, or do more than read one that the core writes",
-		[RULE_MAP_ALIAS] = "a partition maps the same bytes of its memory twice",
-		[RULE_CPU_OWNER] = "a dedicated CPU is owned twice, or CPUs and vCPUs disagree",
-		[RULE_APIC_ID] = "a virtual APIC ID is used twice or above 254",
-		[RULE_SEGMENT] = "a payload segment lies outside the payload or outside the partition's memory",
-		[RULE_ENTRY] = "the first instruction, stack, page table or GDT lies outside the partition's memory",
-		[RULE_CPUID] = "the CPUID entries and their index disagree",
-		[RULE_CPUID_HIDDEN] = "CPUID shows a feature that no guest may see",
-		[RULE_MSR] = "the MSR list is unsorted, overlaps, or has kinds that do not go together",
-		[RULE_MSR_HOST] = "an MSR that belongs to the host is passed through",
-		[RULE_PORT] = "the port list is unsorted, overlaps, or has a kind that does not fit",
-		[RULE_PORT_HOST] = "a port that belongs to the host is passed through",
-		[RULE_ACTION] = "an error has an action that it does not allow",
-		[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
-		[RULE_CONSOLE] = "the console ports are out of range or overlap",
+static const char *const rule_text[RULE_LAST] = {
+	[RULE_OK] = "no rule is broken",
+	[RULE_MAGIC] = "the tables are of another version than this build",
+	[RULE_COUNT] = "a count is zero or above its limit",
+	[RULE_NAME] = "a name is empty, longer than 23 characters, not of a-z 0-9 _ -, or used twice",
+	[RULE_MEMORY_SIZE] = "a memory's size is zero, not a multiple of 4 KiB, or absurd",
+	[RULE_MEMORY_PLACE] = "a memory's fixed address is not aligned, too high, or inside another memory",
+	[RULE_MEMORY_OWNER] = "a memory is mapped by a partition that does not own it, or by nobody",
+	[RULE_MAP_RANGE] = "a map is empty, not page-aligned, or leads outside its memory",
+	[RULE_MAP_OVERLAP] = "two maps of a partition overlap",
+	[RULE_MAP_RIGHTS] =
+		"a map's rights lack read, write and execute a shared memory, or do more than read one that the core writes",
+	[RULE_MAP_ALIAS] = "a partition maps the same bytes of its memory twice",
+	[RULE_CPU_OWNER] = "a dedicated CPU is owned twice, or CPUs and vCPUs disagree",
+	[RULE_APIC_ID] = "a virtual APIC ID is used twice or above 254",
+	[RULE_SEGMENT] = "a payload segment lies outside the payload or outside the partition's memory",
+	[RULE_ENTRY] = "the first instruction, stack, page table or GDT lies outside the partition's memory",
+	[RULE_CPUID] = "the CPUID entries and their index disagree",
+	[RULE_CPUID_HIDDEN] = "CPUID shows a feature that no guest may see",
+	[RULE_MSR] = "the MSR list is unsorted, overlaps, or has kinds that do not go together",
+	[RULE_MSR_HOST] = "an MSR that belongs to the host is passed through",
+	[RULE_PORT] = "the port list is unsorted, overlaps, or has a kind that does not fit",
+	[RULE_PORT_HOST] = "a port that belongs to the host is passed through",
+	[RULE_ACTION] = "an error has an action that it does not allow",
+	[RULE_HYPERCALL] = "a right to a hypercall or a flag that does not exist",
+	[RULE_CONSOLE] = "the console ports are out of range or overlap",
 #if CONFIG_MMIO
-		[RULE_MMIO] = "emulated registers overlap memory, are not page-aligned, or lie where they cannot be",
-		[RULE_APIC] = "xAPIC mode and a virtual I/O APIC need a partition whose CPUs are all scheduled",
-		[RULE_INTERRUPT] =
-			"an interrupt is out of range, belongs to two, or to a partition without a virtual I/O APIC",
-		[RULE_INTERRUPT_CPU] =
-			"interrupts of the machine can go to one CPU only, on which their owners' vCPUs all are",
+	[RULE_MMIO] = "emulated registers overlap memory, are not page-aligned, or lie where they cannot be",
+	[RULE_APIC] = "xAPIC mode and a virtual I/O APIC need a partition whose CPUs are all scheduled",
+	[RULE_INTERRUPT] = "an interrupt is out of range, belongs to two, or to a partition without a virtual I/O APIC",
+	[RULE_INTERRUPT_CPU] = "interrupts of the machine can go to one CPU only, on which their owners' vCPUs all are",
 #endif
 #if CONFIG_IOMMU
-		[RULE_DEVICE] = "a PCI function is out of range, out of order, or given twice",
-		[RULE_DEVICE_GROUP] =
-			"PCI functions that can reach each other, of one device or behind one root port, belong to one partition",
-		[RULE_DEVICE_MAP] =
-			"a partition with devices has memory at FEE00000h-FEEFFFFFh, where their writes are interrupts",
+	[RULE_DEVICE] = "a PCI function is out of range, out of order, or given twice",
+	[RULE_DEVICE_GROUP] =
+		"PCI functions that can reach each other, of one device or behind one root port, belong to one partition",
+	[RULE_DEVICE_MAP] =
+		"a partition with devices has memory at FEE00000h-FEEFFFFFh, where their writes are interrupts",
 #endif
 #if CONFIG_DEVICES
-		[RULE_DEVICE_SLOT] = "a device's slot is out of range or taken, or its interrupt is missing or an edge",
-		[RULE_DEVICE_BAR] =
-			"a BAR is not of a possible size and place, or overlaps memory, ports of others, or another BAR",
-		[RULE_DEVICE_DMA] =
-			"where devices may be not confined, a partition that has some must see its memory where it is (identity)",
+	[RULE_DEVICE_SLOT] = "a device's slot is out of range or taken, or its interrupt is missing or an edge",
+	[RULE_DEVICE_BAR] =
+		"a BAR is not of a possible size and place, or overlaps memory, ports of others, or another BAR",
+	[RULE_DEVICE_DMA] =
+		"where devices may be not confined, a partition that has some must see its memory where it is (identity)",
 #endif
 #if CONFIG_CHANNELS || CONFIG_DOORBELLS
-		[RULE_CHANNEL] = "a channel's kind, size, refresh period or number of slots is out of range",
-		[RULE_CHANNEL_ENDS] = "a channel's source or destination does not exist, or is the same",
-		[RULE_CHANNEL_MEMORY] = "a channel's memories are too small, or mapped by others than its ends",
-		[RULE_DOORBELL] = "a doorbell's receiver, vector or bit is out of range or taken",
-		[RULE_DOORBELL_CHANNEL] =
-			"a doorbell rings with a channel that does not lead to its receiver, or is its second",
+	[RULE_CHANNEL] = "a channel's kind, size, refresh period or number of slots is out of range",
+	[RULE_CHANNEL_ENDS] = "a channel's source or destination does not exist, or is the same",
+	[RULE_CHANNEL_MEMORY] = "a channel's memories are too small, or mapped by others than its ends",
+	[RULE_DOORBELL] = "a doorbell's receiver, vector or bit is out of range or taken",
+	[RULE_DOORBELL_CHANNEL] =
+		"a doorbell rings with a channel that does not lead to its receiver, or is its second",
 #endif
 #if CONFIG_HEALTH
-		[RULE_HEALTH] = "a partition's health table does not go together",
+	[RULE_HEALTH] = "a partition's health table does not go together",
 #endif
-		[RULE_COMPANION] =
-			"a companion and its master disagree: one companion, for one partition, on one CPU, without ports of its own; its pins are of the master's I/O APIC, 4 at most",
-		[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
-		[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
-		[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",
-		[RULE_SCHEDULE] = "the schedules and the scheduled CPUs disagree",
-		[RULE_FRAME] = "a frame is too short or too long, or has too many windows",
-		[RULE_FRAME_DIFFERS] =
-			"the frames of a schedule differ in length, so that its CPUs could not switch together",
-		[RULE_WINDOW] = "a window is shorter than the guard",
-		[RULE_WINDOW_FIT] = "a window and its guard do not fit in the frame",
-		[RULE_WINDOW_OVERLAP] = "two windows overlap, or leave less than the guard between them",
-		[RULE_WINDOW_OWNER] = "a window's owner has no vCPU on the CPU",
-		[RULE_NO_TIME] = "a vCPU gets no time: it has no window in any schedule, and no right to slack",
-		[RULE_BUDGET] = "a budget is below the guard or above its period, or the period is out of range",
-		[RULE_EARLY] = "a vCPU may open its window early, but has no budget to run on then",
-		[RULE_PERIOD] = "a period neither divides the frame nor is a multiple of it",
-		[RULE_BUDGET_FIT] = "the windows do not give what the budgets promise",
-		[RULE_RATE] = "the windows do not come at the rate that the partition asks for",
-	};
+	[RULE_COMPANION] =
+		"a companion and its master disagree: one companion, for one partition, on one CPU, without ports of its own; its pins are of the master's I/O APIC, 4 at most",
+	[RULE_DEDICATED] = "a vCPU on a dedicated CPU has a priority, a budget or a right to slack",
+	[RULE_SLOT] = "the vCPUs of a CPU are not in order: by partition, then by priority",
+	[RULE_GUARD] = "the guard time or the list of what is flushed is out of range",
+	[RULE_SCHEDULE] = "the schedules and the scheduled CPUs disagree",
+	[RULE_FRAME] = "a frame is too short or too long, or has too many windows",
+	[RULE_FRAME_DIFFERS] = "the frames of a schedule differ in length, so that its CPUs could not switch together",
+	[RULE_WINDOW] = "a window is shorter than the guard",
+	[RULE_WINDOW_FIT] = "a window and its guard do not fit in the frame",
+	[RULE_WINDOW_OVERLAP] = "two windows overlap, or leave less than the guard between them",
+	[RULE_WINDOW_OWNER] = "a window's owner has no vCPU on the CPU",
+	[RULE_NO_TIME] = "a vCPU gets no time: it has no window in any schedule, and no right to slack",
+	[RULE_BUDGET] = "a budget is below the guard or above its period, or the period is out of range",
+	[RULE_EARLY] = "a vCPU may open its window early, but has no budget to run on then",
+	[RULE_PERIOD] = "a period neither divides the frame nor is a multiple of it",
+	[RULE_BUDGET_FIT] = "the windows do not give what the budgets promise",
+	[RULE_RATE] = "the windows do not come at the rate that the partition asks for",
+};
 
-	return (unsigned)rule < RULE_LAST ? text[rule] : "unknown rule";
+const char *config_rule_text(enum config_rule rule)
+{
+	return (unsigned)rule < RULE_LAST ? rule_text[rule] : "unknown rule";
 }

@@ -202,9 +202,9 @@ static void take(struct vcpu *vcpu)
 		change(vcpu, LIFE_STOP, BH_REASON_CALL);
 	if (bits & HEALTH_REBOOT)
 		change(vcpu, LIFE_RESTART, BH_REASON_CALL);
-	for (uint32_t class = 0; class < ERROR_CLASS_COUNT; class ++)
-		if (bits & HEALTH_ERROR(class) && !health_goes_on(vcpu, class))
-			handle_error(vcpu, class);
+	for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++)
+		if (bits & HEALTH_ERROR(i) && !health_goes_on(vcpu, i))
+			handle_error(vcpu, i);
 	if (bits & HEALTH_STOP)
 		change(vcpu, LIFE_STOP, BH_REASON_MONITOR);
 	if (bits & HEALTH_RESET)

@@ -40,7 +40,7 @@ static void do_cpuids(void)
 
 static uint32_t find_own(void)
 {
-	uint64_t before[PAGES];
+	uint64_t before[PAGES] = { 0 };
 
 	for (uint32_t n = 0; n < count; n++)
 		before[n] = page(n)[BH_COUNTER_REASON + REASON_CPUID];

@@ -104,7 +104,7 @@ static void limit(void **unused)
 	srand(7);
 	for (uint32_t most = 1; most <= RESTARTS_MAX; most++) {
 		struct life l = { 0 };
-		uint64_t now = 1, allowed[4096];
+		uint64_t now = 1, allowed[4096] = { 0 };
 		unsigned count = 0;
 
 		life_begin(&l, 1, 0, now);
