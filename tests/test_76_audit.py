@@ -126,7 +126,6 @@ def test_warm_reset(machine):
     assert re.search(r"last boot: CPU 0: boot 1, 2 records, 0 kept out by limits, no panic", second)
     guest = re.search(r"GUEST_RIP (\w+)", first)[1]
     assert re.search(rf"last boot: exit reason 2, qualification 0, guest at {guest}\b", second)
-    at = m.mark()
     m.wait_for(r"^\[reader\] AUDIT 1 5 .*safety: start", timeout=60, on="e9", since=at)
     later = auditfile.read(m.e9.split("RESULT core panic")[1].encode())
     assert {r.a for r in of(later, BOOT)} == {1, 2}

@@ -460,8 +460,11 @@ static void exit_external_interrupt(void)
 /* W and S (docs/scheduling.md): the stay of who has exited ends at the decision for another, and from there on it is a switch. */
 static inline __attribute__((always_inline)) void note_times(struct vcpu *exited)
 {
-	const uint32_t now = (uint32_t)rdtsc(), end = this_cpu->running == exited ? now : mine->decided;
+	const uint32_t now = (uint32_t)rdtsc();
+	uint32_t end = this_cpu->running == exited ? now : mine->decided;
 
+	if ((int32_t)(end - exited->start) < 0) /* somebody else goes on, and nobody was decided for in this stay */
+		end = now;
 	if (end - exited->start > exited->worst)
 		exited->worst = end - exited->start;
 	if (now - end > mine->worst_switch)
