@@ -179,8 +179,7 @@ int console_pump(void)
 	     i++)
 		mux_input(&mux, inb(config.uart_port + UART_DATA));
 	if (transmitter_ready()) {
-		mux.looked = 0; /* the look through all sources ends the burst: one in a stay in root mode */
-		for (uint32_t i = 0; i < UART_BURST && (!i || !mux.looked) && (byte = mux_next_output(&mux)) >= 0; i++)
+		for (uint32_t i = 0; i < UART_BURST && (byte = mux_next_output(&mux)) >= 0; i++)
 			transmit((uint8_t)byte);
 		left = byte >= 0;
 	}

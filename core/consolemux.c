@@ -164,7 +164,6 @@ static void queue_notice(struct mux *m)
 static void choose(struct mux *m)
 {
 	m->current = MUX_NONE;
-	m->looked = 1;
 	if (m->notice) {
 		queue_notice(m);
 		return;

@@ -58,7 +58,6 @@ struct mux {
 	uint32_t focus, previous;  /* who has the keyboard, who had it before */
 	uint32_t current;          /* whose turn it is, or MUX_NONE */
 	uint32_t last;             /* whose turn it was */
-	uint8_t looked;            /* all sources were looked at; cleared by who wants to know */
 	uint32_t screen;           /* whose open line the cursor is in, or MUX_NONE at a line's begin */
 	uint32_t turn;             /* bytes in this turn */
 	uint32_t queued, position; /* texts in queue[], next byte of queue[0] */
