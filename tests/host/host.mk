@@ -47,7 +47,7 @@ SEAM := $(HOST_BUILD)/seam
 SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c vmx/pci.c vmx/pciview.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
-HOST_TIME_LIMIT := $(shell echo $$((120 * $${BULKHEAD_TIME_FACTOR:-1}))) # seconds a program
+HOST_TIME_LIMIT := $(shell echo $$((240 * $${BULKHEAD_TIME_FACTOR:-1}))) # seconds a program
 
 .PHONY: host-tests host-proofs
 host-tests: host-proofs $(HOST_TESTS:%=$(HOST_BUILD)/test_%)
