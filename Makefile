@@ -90,15 +90,15 @@ else
 CORE_C := $(filter-out vmx/scheduled.c vmx/scheduled_init.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c vmx/xapic.c core/posted.c core/smi.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
 endif
-ifeq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS) $(CONFIG_COMPANIONS) $(CONFIG_HEALTH)),)
-CORE_ASM := $(filter-out vmx/resume.asm,$(CORE_ASM))
-endif
 # The trace, and the audit.
 ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
 CORE_C := $(filter-out vmx/trace.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_AUDIT_ENTRIES)),)
 CORE_C := $(filter-out core/audit.c core/survivor.c,$(CORE_C))
+endif
+ifeq ($(filter-out 0,$(CONFIG_OVERRUNS)),)
+CORE_C := $(filter-out vmx/overrun.c,$(CORE_C))
 endif
 ifneq ($(CONFIG_COUNTERS),1)
 CORE_C := $(filter-out vmx/counters.c,$(CORE_C))
@@ -164,7 +164,7 @@ CORE_CFLAGS := -std=c17 -Os -ffreestanding -fno-stack-protector -fno-pic -fno-pi
 
 # Small code everywhere but where each instruction is counted: the exit paths, and hashing.
 CORE_HOT := vmx/exit vmx/companion vmx/event vmx/cpuid vmx/msr vmx/io vmx/scheduled vmx/access vmx/apicv vmx/switch vmx/lapic vmx/trace vmx/mmio vmx/decode vmx/linear vmx/xapic \
-	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched hypercall/hypercall hypercall/ports hypercall/doorbell core/sha256 \
+	vmx/ioapic vmx/pins vmx/interrupt core/window sched/sched vmx/overrun hypercall/hypercall hypercall/ports hypercall/doorbell core/sha256 \
 	core/posted
 ifneq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS)),)
 CORE_HOT += vmx/apic vmx/startup core/console core/consolemux core/partition # on dedicated CPUs they delay nobody

@@ -277,6 +277,7 @@ enum error_class {
 	ERROR_SILENCE,      /* no heartbeat in time: IGNORE */
 	ERROR_APPLICATION,  /* the guest itself says that something is wrong: IGNORE */
 	ERROR_SEAL,         /* access that the guest has given up by a seal: INJECT is #GP(0) */
+	ERROR_WINDOW,       /* a window of its has begun so late that it was cut, or not at all: IGNORE */
 	ERROR_CLASS_COUNT
 };
 
@@ -307,6 +308,7 @@ struct config_vcpu {
 /* Where CONFIG_HEALTH is not 0: a partition's life beside that of the others (docs/health.md). */
 #define RESTARTS_MAX 16u
 #define HEARTBEAT_MAX_US 10000000u
+#define EVENT_VECTORS_MAX 8 /* partitions with health.vector: W has room to interrupt so many at once */
 struct config_health {
 	uint64_t watches, controls; /* a bit a partition: whose state it may see; whom it may stop, start and reset */
 	uint32_t heartbeat;         /* microseconds from one sign of life to the next at most; 0: none is due */
@@ -315,6 +317,7 @@ struct config_health {
 	uint16_t standby, schedule; /* for ACTION_FAILOVER and ACTION_SCHEDULE; CONFIG_NONE */
 	uint8_t held;               /* 1: loaded at the start, and not started */
 	uint8_t seals;              /* 1: its memory is in 4 KiB pages, whose rights it may give up */
+	uint8_t vector;             /* 32 to 255: for its vCPU 0 when a bit of its BH_EVENTS becomes set; 0: none */
 };
 
 /* Partition flags. */

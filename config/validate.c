@@ -495,6 +495,7 @@ static enum config_rule check_policy(const struct config *c, const struct config
 		[ERROR_SILENCE] = ALLOW_END | ALLOW_IGNORE,
 		[ERROR_APPLICATION] = ALLOW_END | ALLOW_IGNORE,
 		[ERROR_SEAL] = ALLOW_END | ALLOW(ACTION_INJECT),
+		[ERROR_WINDOW] = ALLOW_END | ALLOW_IGNORE,
 	};
 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)

@@ -96,6 +96,7 @@ enum health_fault {
 	HEALTH_SCHEDULE,  /* does not exist; or missing, for ACTION_SCHEDULE */
 	HEALTH_SEALS,     /* more than one vCPU, or the right to the call disagrees */
 	HEALTH_HELD,      /* a companion, or not 0 or 1 */
+	HEALTH_VECTOR,    /* below 32, of one that watches nobody, or there are more than EVENT_VECTORS_MAX */
 	HEALTH_RIGHT,     /* nothing */
 };
 

@@ -29,6 +29,16 @@ static bool runs(const struct config *c, unsigned partition)
 	return partition < c->partition_count && (c->partitions[partition].flags & PARTITION_COMPANION) == 0;
 }
 
+/* Partitions up to `index` that are interrupted when they are called. */
+static unsigned vectors(const struct config *c, unsigned index)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i <= index; i++)
+		count += c->partitions[i].health && c->partitions[i].health->vector != 0;
+	return count;
+}
+
 /* The first thing that is wrong, or HEALTH_RIGHT. */
 static enum health_fault fault_of(const struct config *c, unsigned index)
 {
@@ -54,6 +64,8 @@ static enum health_fault fault_of(const struct config *c, unsigned index)
 		return HEALTH_SEALS;
 	if (h->held > 1 || (h->held == 1 && !runs(c, index)))
 		return HEALTH_HELD;
+	if (h->vector != 0 && (h->vector < 32 || h->watches == 0 || vectors(c, index) > (unsigned)EVENT_VECTORS_MAX))
+		return HEALTH_VECTOR;
 	return HEALTH_RIGHT;
 }
 

@@ -3,9 +3,7 @@
 #include "abi.h"
 #include "calls.h"
 #include "core/core.h"
-#include "core/cpu.h"
-#include "core/posted.h"
-#include "core/x86.h"
+#include "core/interrupt.h"
 #include "vmx/startup.h"
 
 /* The word is the receiver's to write at any time: the core takes nothing from it but whether to interrupt just him. */
@@ -20,10 +18,8 @@ void doorbell_ring(uint32_t doorbell)
 		return;
 	if (CONFIG_COMPANIONS && !d->vector)
 		startup_post(to, EVENT_COMPANION);
-	else if (cpu_is_scheduled(to->cpu))
-		posted_send(to->cpu, to->slot, d->vector);
-	else /* a dedicated CPU's vectors are its guest's: it takes this one with no exit */
-		wrmsr(MSR_X2APIC_ICR, (uint64_t)cpu_apic_id[to->cpu] << 32 | 1u << 14 | d->vector);
+	else
+		interrupt_vcpu(to, d->vector);
 }
 
 int64_t call_ring(struct vcpu *vcpu)

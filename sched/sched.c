@@ -47,7 +47,7 @@ void sched_init(struct sched *s, uint64_t epoch, uint64_t now)
 	s->edge = s->next_start = s->frame_start = epoch;
 	s->ready = s->background = s->early = 0;
 	s->slack_wake = SCHED_NEVER;
-	s->late = s->late_max = s->overrun_max = s->windows = s->windows_cut = s->windows_lost = 0;
+	s->late = s->late_max = s->overrun_max = s->windows = s->windows_cut = s->windows_lost = s->missed = 0;
 	for (uint32_t i = 0; i < s->entity_count; i++) {
 		const struct sched_entity_config *c = &s->configs[i];
 
@@ -126,11 +126,17 @@ static NOINLINE void begin_frame(struct sched *s, uint64_t now)
 		const uint64_t frames = (skip_to - s->frame_start) / length;
 
 		s->windows_lost += frames * f->window_count;
+		s->missed = ~0ull;
 		s->frame_start += frames * length;
 	}
 	s->next = f->windows;
 	s->next_start = s->frame_start + s->next->start;
 	s->began = SCHED_FRAME;
+}
+
+static NOINLINE void miss(struct sched *s, const struct sched_window *w)
+{
+	s->missed |= w->first < w->end ? bit(w->first) : 0;
 }
 
 /* The edge is reached: leave the window, or enter the one whose time it is. Passes the windows of three frames at most. */
@@ -158,10 +164,12 @@ static void cross_edge(struct sched *s, uint64_t now)
 			if (!LIKELY(s->edge <= s->next_start)) {
 				s->edge = s->next_start;
 				s->windows_cut++;
+				miss(s, w);
 			}
 			return;
 		}
 		s->windows_lost++;
+		miss(s, w);
 	}
 	s->end = s->first;
 	s->edge = s->next_start;

@@ -111,6 +111,8 @@ struct sched {
 	uint64_t overrun_max;  /* ticks that one has run beyond its budget or turn, by a late decision */
 	uint64_t windows_cut;  /* begun too late for their length */
 	uint64_t windows_lost; /* over before a decision */
+	uint64_t
+		missed; /* bit n: a window whose first entity is n was cut or lost; the caller clears it. All: whole frames were lost */
 };
 
 #define SCHED_WINDOW 1u

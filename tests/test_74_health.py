@@ -40,4 +40,22 @@ def test_monitor(machine):
     line = m.wait_for(r"^\[monitor\] RESULT monitor bad=(\d+) lives=(\d+)", timeout=110, on="e9")
     assert not re.findall(r"^\[monitor\] MONITOR .* BAD .*$", m.e9, re.MULTILINE)
     assert (int(line[1]), int(line[2])) == (0, 2)
-    assert len(re.findall(r"^\[monitor\] MONITOR .* ok ", m.e9, re.MULTILINE)) == 47
+    assert len(re.findall(r"^\[monitor\] MONITOR .* ok ", m.e9, re.MULTILINE)) == 49
+
+
+@pytest.mark.time_limit(60)
+def test_overruns(machine):
+    """A budget that is used up, and windows that a small guard lets be cut, with their actions; the monitor is interrupted when it is called."""
+    m = image.boot(machine, "overrun")
+    m.wait_for(r"^\[watch\] RESULT calls .*", timeout=50, on="e9")
+    found = {name: {k: int(v) for k, v in (p.split("=") for p in rest.split())}
+             for name, rest in re.findall(r"^\[watch\] RESULT overrun (\w+) (.*?)\r?$", m.e9, re.MULTILINE)}
+    assert found["spinner"] == {"state": 3, "reason": 9, "restarts": 2, "class": 9, "errors": 3}, "one error a life, and the limit"
+    assert found["teller"].pop("errors") > 20 and found["victim"].pop("errors") > 3
+    assert found["teller"] == {"state": 1, "reason": 32, "restarts": 0, "class": 9}
+    assert found["victim"] == {"state": 1, "reason": 32, "restarts": 0, "class": 13}
+    for name in ("steady", "noisy"):
+        assert found[name] == {"state": 1, "reason": 32, "restarts": 0, "class": 0, "errors": 0}
+    calls = re.search(r"RESULT calls interrupts=(\d+) empty=0 whom=22 strays=0", m.e9)
+    assert calls and int(calls[1]) >= 2
+    assert int(re.search(r"^\[core\] watch: vCPU 0 stopped: .* longest stay in root mode (\d+) ticks", m.e9, re.MULTILINE)[1]) < W

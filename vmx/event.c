@@ -26,7 +26,7 @@ static const char *const class_name[ERROR_CLASS_COUNT] = {
 	[ERROR_COMPANION] = "companion",
 #if CONFIG_HEALTH
 	[ERROR_OVERRUN] = "budget",            [ERROR_SILENCE] = "silence",
-	[ERROR_APPLICATION] = "application",   [ERROR_SEAL] = "seal",
+	[ERROR_APPLICATION] = "application",   [ERROR_SEAL] = "seal",           [ERROR_WINDOW] = "window",
 #endif
 };
 /* clang-format on */

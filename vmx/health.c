@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/core.h"
 #include "core/cpu.h"
+#include "core/interrupt.h"
 #include "core/panic.h"
 #include "core/posted.h"
 #include "core/reload.h"
@@ -16,9 +17,7 @@
 #include "startup.h"
 #include "vmx.h"
 
-#define PARK_LIMIT_US \
-	(2ull * CONFIG_FRAME_MAX_US) /* all vCPUs have had a window by then, in any schedule that has one for them */
-#define TOLD 4u                      /* the first few changes of a partition's life are printed, and each failure */
+#define TOLD 4u /* the first few changes of a partition's life are printed, and each failure */
 
 /* What the CPU of vCPU 0 does for a partition, one after the other. */
 enum phase { IDLE, ORDER, AWAIT, LIFT, LOAD, CLEAN, BEGIN };
@@ -56,9 +55,16 @@ void health_ask(uint16_t partition, uint32_t requests)
 
 static void call_monitors(uint16_t partition)
 {
-	for (uint16_t i = 0; i < CONFIG_PARTITIONS; i++)
-		if (config.partitions[i].health->watches >> partition & 1)
-			__atomic_or_fetch(&health_events[i], 1ull << partition, __ATOMIC_SEQ_CST);
+	const uint64_t bit = 1ull << partition;
+
+	for (uint16_t i = 0; i < CONFIG_PARTITIONS; i++) {
+		const struct config_partition *p = &config.partitions[i];
+
+		if (!(p->health->watches & bit) || __atomic_fetch_or(&health_events[i], bit, __ATOMIC_SEQ_CST) & bit)
+			continue;
+		if (CONFIG_EVENT_VECTORS && p->health->vector)
+			interrupt_vcpu(&p->vcpus[0], p->health->vector);
+	}
 }
 
 /* What goes with the action beside the change of state. */
@@ -78,7 +84,7 @@ static void accompany(uint16_t partition, enum error_action action)
 int health_goes_on(struct vcpu *vcpu, enum error_class class)
 {
 	const uint32_t can = 1u << ERROR_PORT | 1u << ERROR_INTERRUPT | 1u << ERROR_OVERRUN | 1u << ERROR_SILENCE |
-	                     1u << ERROR_APPLICATION;
+	                     1u << ERROR_APPLICATION | 1u << ERROR_WINDOW;
 	const enum error_action action = vcpu->partition->action[class];
 
 	if (!(can >> class & 1) || action >= ACTION_RESTART)
@@ -153,16 +159,6 @@ static void tell(struct vcpu *vcpu)
 	console_follow_up(vcpu);
 }
 
-static void announce(struct vcpu *vcpu)
-{
-	const struct life *l = &health_life[vcpu->partition_index];
-
-	if (life_state(l) == BH_STATE_FAILED)
-		call_monitors(vcpu->partition_index);
-	note(vcpu, l->word);
-	tell(vcpu);
-}
-
 /* Let an event have its effect. */
 static void change(struct vcpu *vcpu, enum life_event event, uint32_t reason)
 {
@@ -190,23 +186,22 @@ static void change(struct vcpu *vcpu, enum life_event event, uint32_t reason)
 		j->begun = rdtsc();
 		health_busy[p] = ORDER;
 	}
-	announce(vcpu);
+	if (life_state(&health_life[p]) == BH_STATE_FAILED)
+		call_monitors(p);
+	note(vcpu, health_life[p].word);
+	tell(vcpu);
 }
 
-/* Some of its vCPUs did not come to rest. They do at their next turn: they are told to. Nothing of the partition was touched. */
-static void give_up(struct vcpu *vcpu)
-{
-	const uint16_t p = vcpu->partition_index;
-
-	health_busy[p] = IDLE;
-	if (life_change(&health_life[p], LIFE_FAIL, BH_REASON_PARK, 0, 0, rdtsc()) != LIFE_NOTHING)
-		announce(vcpu);
-}
+/* Errors that no exit of a guest's brings: vmx/event.c has recorded the others, and sees to ACTION_HALT_MACHINE for them. */
+#define WITHOUT_EXIT (1u << ERROR_OVERRUN | 1u << ERROR_SILENCE | 1u << ERROR_WINDOW)
 
 static void handle_error(struct vcpu *vcpu, enum error_class class)
 {
 	const enum error_action action = vcpu->partition->action[class];
 
+	if (action == ACTION_HALT_MACHINE)
+		panic("%s: error of class %u, and its configuration says: halt the machine", vcpu->partition->name,
+		      class);
 	life_note_error(&health_life[vcpu->partition_index], class);
 	accompany(vcpu->partition_index, action);
 	change(vcpu, action == ACTION_RESTART ? LIFE_RESTART : LIFE_FAIL, class);
@@ -221,9 +216,14 @@ static void take(struct vcpu *vcpu)
 		change(vcpu, LIFE_STOP, BH_REASON_CALL);
 	if (bits & HEALTH_REBOOT)
 		change(vcpu, LIFE_RESTART, BH_REASON_CALL);
-	for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++)
-		if (bits & HEALTH_ERROR(i) && !health_goes_on(vcpu, i))
+	for (uint32_t i = 0; i < ERROR_CLASS_COUNT; i++) {
+		if (!(bits & HEALTH_ERROR(i)))
+			continue;
+		if (WITHOUT_EXIT >> i & 1)
+			audit(AUDIT_SAFETY, AUDIT_FORBIDDEN, vcpu->partition_index, i, 0);
+		if (!health_goes_on(vcpu, i))
 			handle_error(vcpu, i);
+	}
 	if (bits & HEALTH_STOP)
 		change(vcpu, LIFE_STOP, BH_REASON_MONITOR);
 	if (bits & HEALTH_RESET)
@@ -286,17 +286,13 @@ enum health_progress health_step(struct vcpu *vcpu)
 	case AWAIT:
 		if (!clean_parked(vcpu)) {
 			pause();
-			if (rdtsc() - j->begun > PARK_LIMIT_US * tsc_khz / 1000)
-				give_up(vcpu);
-			break;
+			return HEALTH_MORE;
 		}
 		health_busy[p] = j->load ? LIFT : IDLE;
+		j->lifted = 0;
 		if (CONFIG_DEVICES)
 			assign_block(p);
-		if (j->load) {
-			j->lifted = 0;
-			reload_begin(&j->reload, p);
-		}
+		reload_begin(&j->reload, p);
 		break;
 	case LIFT:
 		if (!CONFIG_SEALS || !seal_lift(p, &j->lifted))
@@ -346,7 +342,7 @@ void health_rest(struct vcpu *vcpu)
 		companion_go_on(vcpu);
 	}
 	if (entered)
-		vmx_resume(vcpu);
+		vmx_enter_again(vcpu);
 	vmx_launch(vcpu);
 }
 
@@ -372,7 +368,7 @@ static _Noreturn void work(struct vcpu *vcpu)
 		watch_heartbeat(vcpu);
 	if (CONFIG_COMPANIONS && vcpu->companion)
 		companion_go_on(vcpu);
-	vmx_resume(vcpu);
+	vmx_enter_again(vcpu);
 }
 
 void health_attend(struct vcpu *vcpu)

@@ -84,7 +84,8 @@ int clean_parked(const struct vcpu *vcpu);
 
 void clean_init(void); /* boot CPU */
 
-/* core/drain.asm: an interrupt handler */
+/* vmx/health.asm */
+_Noreturn void vmx_enter_again(struct vcpu *vcpu);
 void drain_interrupt(void);
 
 #endif

@@ -209,7 +209,7 @@ static int decide(uint64_t now)
 	mine->resched = 0;
 	if (CONFIG_HEALTH)
 		mine->work = 0;
-	d = sched_decide(&mine->sched, now);
+	d = CONFIG_OVERRUNS ? overrun_decide(&mine->sched, now) : sched_decide(&mine->sched, now);
 	mine->decided = (uint32_t)rdtsc();
 	trace_decision(&mine->sched);
 	audit_decision(&mine->sched);

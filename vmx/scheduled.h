@@ -76,6 +76,13 @@ void timeplan_init(uint64_t epoch);
 /* This CPU has loaded its partitions: from now on it decides at each edge of its plan. */
 void timeplan_ready(void);
 
+/*
+ * sched_decide(), and what a partition has used up of its time, or not got, as errors of its: vmx/overrun.c, where CONFIG_OVERRUNS is not 0. ERROR_OVERRUN:
+ * the vCPU that has run, on its budget, has none left before its period ends, and would go on. ERROR_WINDOW: a window was cut or lost. Either is only asked
+ * for here (vmx/health.h), and comes about when vCPU 0 of the partition has its turn; one of each at a decision.
+ */
+struct sched_decision overrun_decide(struct sched *s, uint64_t now);
+
 /* How this CPU can deliver interrupts; and let the vCPU that runs take what is pending, or see to an exit as soon as it can. vmx/apicv.c. */
 void scheduled_inject(struct vcpu *vcpu, struct scheduled_vcpu *v);
 enum apicv apicv_find(void);

@@ -74,10 +74,8 @@ VMX_INVALIDATE_INSTRUCTION(invvpid)
 _Noreturn void vmx_launch(struct vcpu *vcpu);
 void vmx_exit_entry(void); /* HOST_RIP */
 
-/* vmx/resume.asm: enter one that was launched before. Only with shared CPUs, companions or health. */
+/* vmx/scheduled.asm: the same for scheduled vCPUs, and to enter one that was launched before. */
 _Noreturn void vmx_resume(struct vcpu *vcpu);
-
-/* vmx/scheduled.asm: HOST_RIP of scheduled vCPUs. */
 void vmx_exit_entry_scheduled(void);
 
 #endif

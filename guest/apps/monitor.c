@@ -10,9 +10,17 @@
 enum { SELF, WORKER, STANDBY, TWIN, PRIMARY, COUNT };
 
 #define FRAME_MS 4u
+#define CALL_VECTOR 0x60
 
 static volatile struct orders *page[COUNT];
 static uint64_t ms, bad;
+static volatile uint64_t calls;
+
+static void on_call(struct kit_frame *frame)
+{
+	(void)frame;
+	calls++;
+}
 
 static int64_t call(uint64_t number, uint64_t whom, uint64_t what)
 {
@@ -127,9 +135,11 @@ static void all_of(unsigned whom)
 	expect(whom, "heartbeat-storm", obeys(whom, ORDER_STORM) && lives(whom), word(whom));
 	again(whom, "crash", ORDER_CRASH, 0);
 	call(BH_EVENTS, 0, 0);
+	calls = 0;
 	tell(whom, ORDER_CRASH); /* the third one is beyond the limit, 2 in 10 s */
 	expect(whom, "limit", becomes(whom, BH_STATE_FAILED, 0) && REASON(word(whom)) == 0 && rests(whom), word(whom));
 	before = (uint64_t)call(BH_EVENTS, 0, 0);
+	expect(whom, "called", calls == 1, calls);
 	expect(whom, "event", before == 1ull << whom && call(BH_EVENTS, 0, 0) == 0, before);
 	page[whom]->order = ORDER_LIVE;
 	again(whom, "start-failed", ORDER_LIVE, BH_PARTITION_START);
@@ -201,6 +211,7 @@ int main(const struct kit_info *info)
 	for (unsigned i = 0; i < COUNT; i++)
 		page[i] = (volatile struct orders *)(info->map[0].gpa + i * 4096);
 	page[SELF]->lives++;
+	kit_handle(CALL_VECTOR, on_call);
 	if (page[SELF]->lives == 1) {
 		edges();
 		fails_over();

@@ -35,7 +35,7 @@ HOST_validate_time := config/validate_time.c sched/sched.c
 HOST_walk := ept/walk.c ept/pagetable.c
 
 SEAM_TESTS := apicv audit cpuid event hypercall icr io mmio msr registers selfcheck scheduled scheduled_core startup trace uart vcpu
-SEAM_TESTS += ports
+SEAM_TESTS += ports overrun
 
 HOST_BUILD := build/host
 HOST_CC := gcc
@@ -44,7 +44,7 @@ HOST_CFLAGS := -std=c17 -D_GNU_SOURCE -DVMX_HOST_TEST -g -O1 -I. \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 comma := ,
 SEAM := $(HOST_BUILD)/seam
-SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c vmx/pci.c vmx/pciview.c,$(wildcard vmx/*.c)) core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
+SEAM_SOURCES := core/sha256.c $(filter-out vmx/switch.c vmx/flush.c vmx/companion.c vmx/health.c vmx/clean.c vmx/counters.c vmx/pci.c vmx/pciview.c vmx/overrun.c,$(wildcard vmx/*.c)) core/life.c core/posted.c core/audit.c core/survivor.c core/message.c sched/sched.c $(filter-out hypercall/health.c,$(wildcard hypercall/*.c)) tests/host/seam.c tests/host/seam_scheduled.c tests/host/seam_models.c $(HOST_auditor)
 SEAM_OBJS := $(SEAM_SOURCES:%.c=$(SEAM)/%.o) $(SEAM)/config.o
 HOST_TESTS := $(patsubst tests/host/test_%.c,%,$(sort $(wildcard tests/host/test_*.c)))
 HOST_TIME_LIMIT := $(shell echo $$((240 * $${BULKHEAD_TIME_FACTOR:-1}))) # seconds a program

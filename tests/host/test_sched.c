@@ -217,8 +217,10 @@ static void test_cut_and_lost(void **state)
 	(void)state;
 	expect(150, 0, 400); /* the gap behind the window is 100 */
 	assert_int_equal(s.windows_cut, 1);
+	assert_int_equal(s.missed, 1);
 	expect(1001, 0, 1301); /* the second window passed without a decision */
 	assert_int_equal(s.windows_lost, 1);
+	assert_int_equal(s.missed, 1 | 1 << 2);
 	expect(1900, 2, 2000); /* not into the next frame */
 	assert_int_equal(s.windows_cut, 2);
 }
@@ -227,9 +229,11 @@ static void test_long_absence(void **state)
 {
 	(void)state;
 	expect(0, 0, 300);
+	assert_int_equal(s.missed, 0);
 	expect(1000000000000450ull, 2, 1000000000000650ull);
 	assert_int_equal(s.windows_lost,
 	                 2 * 1000000000000ull); /* one of the first frame, one of the last, two of each between */
+	assert_true(s.missed == UINT64_MAX);    /* whole frames: everybody's */
 	expect(1000000000000650ull, SCHED_IDLE, 1000000000001000ull);
 }
 

@@ -101,6 +101,14 @@ static struct config_health *healthy(struct table *t)
 	return &t->health[0];
 }
 
+/* The first one watches the other. */
+static struct config_health *watcher(struct table *t)
+{
+	healthy(t)->watches = 2;
+	t->partitions[0].hypercalls |= 1ull << BH_PARTITION_STATUS | 1ull << BH_EVENTS;
+	return &t->health[0];
+}
+
 static void good_vcpu(struct table *t, uint16_t partition, uint16_t vcpu, uint16_t cpu)
 {
 	struct config_cpu *c = &t->cpus[cpu];
@@ -403,6 +411,10 @@ static void companion(struct table *t)
 	X(seals_many, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t)->seals = 1; p->hypercalls |= 1ull << BH_SEAL)    \
 	X(seals_call, RULE_HEALTH, 0, HEALTH_SEALS, NONE, healthy(t); p->hypercalls |= 1ull << BH_SEAL)               \
 	X(held_absurd, RULE_HEALTH, 0, HEALTH_HELD, NONE, healthy(t)->held = 2)                                       \
+	X(vector_low, RULE_HEALTH, 0, HEALTH_VECTOR, NONE, watcher(t)->vector = 31)                                   \
+	X(vector_nobody, RULE_HEALTH, 0, HEALTH_VECTOR, NONE, healthy(t)->vector = 32)                                \
+	X(overrun_inject, RULE_ACTION, 0, ERROR_OVERRUN, NONE, p->action[ERROR_OVERRUN] = ACTION_INJECT)              \
+	X(window_inject, RULE_ACTION, 0, ERROR_WINDOW, NONE, p->action[ERROR_WINDOW] = ACTION_INJECT)                 \
 	X(mmio, RULE_MMIO, 0, NONE, NONE, p->xapic = 1) /* the others of its kind: test_validate_io.c */
 
 /* The same for CPU time: the fault's schedule and CPU, what is needed and what there is, stand before the change. */
@@ -544,7 +556,8 @@ static void test_good_passes(void **state)
 	assert_int_equal(config_validate(&t.config, &fault), RULE_OK);
 	good(&t);
 	healthy(&t)->watches = 3, t.health[0].controls = 2, t.health[0].heartbeat = 1000, t.health[0].standby = 1,
-	t.health[0].held = 1;
+	t.health[0].held = 1, t.health[0].vector = 255;
+	t.partitions[0].action[ERROR_WINDOW] = ACTION_MONITOR, t.partitions[1].action[ERROR_OVERRUN] = ACTION_RECORD;
 	t.health[0].schedule = 1, t.partitions[0].action[ERROR_EXIT] = ACTION_SCHEDULE,
 	t.partitions[0].action[ERROR_MEMORY] = ACTION_FAILOVER;
 	t.partitions[0].hypercalls |= HEALTH_CALLS & ~(1ull << BH_SEAL);

@@ -32,6 +32,7 @@ static const char *const error_constants[ERROR_CLASS_COUNT] = {
 	[ERROR_SILENCE] = "ERROR_SILENCE",
 	[ERROR_APPLICATION] = "ERROR_APPLICATION",
 	[ERROR_SEAL] = "ERROR_SEAL",
+	[ERROR_WINDOW] = "ERROR_WINDOW",
 };
 static const char *const action_constants[ACTION_COUNT] = {
 	[ACTION_IGNORE] = "ACTION_IGNORE",
@@ -256,9 +257,9 @@ static void emit_health(FILE *out, const struct config_partition *p, unsigned in
 	        "\nstatic const struct config_health p%u_health = {\n\t.watches = 0x%" PRIx64
 	        ",\n\t.controls = 0x%" PRIx64
 	        ",\n\t.heartbeat = %u,\n\t.restart_period_ms = %u,\n\t.restarts = %u,\n\t.standby = 0x%x,\n"
-	        "\t.schedule = 0x%x,\n\t.held = %u,\n\t.seals = %u,\n};\n",
+	        "\t.schedule = 0x%x,\n\t.held = %u,\n\t.seals = %u,\n\t.vector = 0x%x,\n};\n",
 	        index, h->watches, h->controls, h->heartbeat, h->restart_period_ms, h->restarts, h->standby,
-	        h->schedule, h->held, h->seals);
+	        h->schedule, h->held, h->seals, h->vector);
 }
 
 static void emit_interrupts(FILE *out, const struct config *c)

@@ -136,6 +136,8 @@ static const char *fault_detail(const struct plan *plan, const struct config_fau
 	case RULE_DOORBELL:
 	case RULE_DOORBELL_CHANNEL:
 		return ports_fault_detail(plan, f);
+	case RULE_HEALTH:
+		return text("'%s': %s", p->name, health_causes[f->index]);
 	case RULE_MMIO:
 	case RULE_APIC:
 	case RULE_INTERRUPT:

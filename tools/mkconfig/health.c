@@ -11,7 +11,22 @@
 const char *const health_keys[] = {
 	[HEALTH_MISSING] = "name",      [HEALTH_WATCHES] = "watches", [HEALTH_HEARTBEAT] = "heartbeat",
 	[HEALTH_RESTARTS] = "restarts", [HEALTH_STANDBY] = "standby", [HEALTH_SCHEDULE] = "failure_schedule",
-	[HEALTH_SEALS] = "seals",       [HEALTH_HELD] = "start",
+	[HEALTH_SEALS] = "seals",       [HEALTH_HELD] = "start",      [HEALTH_VECTOR] = "event_vector",
+};
+
+#define STRING(number) #number
+#define TEXT_OF(macro) STRING(macro)
+const char *const health_causes[] = {
+	[HEALTH_MISSING] = "it has none, and others have",
+	[HEALTH_WATCHES] = "it watches or controls one that does not exist, or the rights to the calls differ",
+	[HEALTH_HEARTBEAT] = "the time, or the right to the call",
+	[HEALTH_RESTARTS] = "how many, or in what time",
+	[HEALTH_STANDBY] = "'failover' needs a standby, which is another partition",
+	[HEALTH_SCHEDULE] = "'switch_schedule' needs a failure_schedule",
+	[HEALTH_SEALS] = "only a partition of one vCPU can seal pages",
+	[HEALTH_HELD] = "only a partition with vCPUs can be held",
+	[HEALTH_VECTOR] = "only one that watches others is called, and " TEXT_OF(
+		EVENT_VECTORS_MAX) " partitions at most by an interrupt",
 };
 
 static uint16_t find_living(const struct plan *plan, unsigned line, const char *what, const char *name)
@@ -56,6 +71,23 @@ static uint16_t find_schedule(const struct plan *plan, unsigned line, const char
 	fail(line, "failure_schedule: no schedule is named '%s'", name);
 }
 
+/* What can never happen needs no action. */
+static void check_time_errors(const struct plan *plan, unsigned partition)
+{
+	const struct config_partition *p = &plan->partitions[partition];
+	bool budget = false, shared = false;
+
+	for (unsigned i = 0; i < p->vcpu_count; i++) {
+		budget |= p->vcpus[i].budget != 0;
+		shared |= plan->cpus[p->vcpus[i].cpu].scheduled;
+	}
+	if (p->action[ERROR_OVERRUN] != ACTION_IGNORE && !budget)
+		fail(line_of("partitions/%u/on_error/overrun", partition), "overrun: no vCPU of it has a budget");
+	if (p->action[ERROR_WINDOW] != ACTION_IGNORE && !shared)
+		fail(line_of("partitions/%u/on_error/window", partition),
+		     "window: it is on no CPU that 'schedules' names");
+}
+
 static void build_one(struct plan *plan, unsigned partition)
 {
 	const struct in_partition *in = plan->extra[partition].in;
@@ -78,8 +110,12 @@ static void build_one(struct plan *plan, unsigned partition)
 	if (in->failure_schedule != NULL)
 		h->schedule = find_schedule(plan, line_of("partitions/%u/failure_schedule", partition),
 		                            in->failure_schedule);
+	if (in->event_vector != NULL)
+		h->vector = (uint8_t)parse_number(line_of("partitions/%u/event_vector", partition), "event_vector",
+		                                  in->event_vector, 32, 255);
 	h->held = in->start != NULL && !parse_truth(line_of("partitions/%u/start", partition), "start", in->start);
 	h->seals = parse_truth(line_of("partitions/%u/seals", partition), "seals", in->seals);
+	check_time_errors(plan, partition);
 	p->health = h;
 	p->hypercalls |= (h->watches != 0 ? 1ull << BH_PARTITION_STATUS | 1ull << BH_EVENTS : 0) |
 	                 (h->controls != 0 ?
@@ -95,7 +131,8 @@ static bool asks(const struct plan *plan, unsigned partition)
 	const struct config_partition *p = &plan->partitions[partition];
 	bool asked = in->watches_count + in->controls_count != 0 || in->heartbeat != NULL || in->restarts != NULL ||
 	             in->start != NULL || in->standby != NULL || in->failure_schedule != NULL || in->seals != NULL ||
-	             (p->hypercalls >> BH_RAISE_ERROR & 1) != 0;
+	             in->event_vector != NULL || p->action[ERROR_OVERRUN] != ACTION_IGNORE ||
+	             p->action[ERROR_WINDOW] != ACTION_IGNORE || (p->hypercalls >> BH_RAISE_ERROR & 1) != 0;
 
 	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
 		asked |= p->action[i] >= ACTION_RECORD && p->action[i] < ACTION_STOP;

@@ -33,6 +33,7 @@ const char *const error_names[ERROR_CLASS_COUNT] = {
 	[ERROR_SILENCE] = "silence",
 	[ERROR_APPLICATION] = "application",
 	[ERROR_SEAL] = "seal",
+	[ERROR_WINDOW] = "window",
 };
 
 static const cyaml_schema_value_t word = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MAX) };
@@ -122,6 +123,7 @@ static const cyaml_schema_field_t error_fields[] = {
 	TEXT_OPTIONAL("silence", struct in_errors, action[ERROR_SILENCE]),
 	TEXT_OPTIONAL("application", struct in_errors, action[ERROR_APPLICATION]),
 	TEXT_OPTIONAL("seal", struct in_errors, action[ERROR_SEAL]),
+	TEXT_OPTIONAL("window", struct in_errors, action[ERROR_WINDOW]),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t mmio_fields[] = {
@@ -174,6 +176,7 @@ static const cyaml_schema_field_t partition_fields[] = {
 	TEXT_OPTIONAL("standby", struct in_partition, standby),
 	TEXT_OPTIONAL("failure_schedule", struct in_partition, failure_schedule),
 	TEXT_OPTIONAL("seals", struct in_partition, seals),
+	TEXT_OPTIONAL("event_vector", struct in_partition, event_vector),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t partition_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_partition,

@@ -120,7 +120,7 @@ struct in_partition {
 	struct in_errors *on_error;
 	struct in_companion *companion;
 	const char **watches, **controls;
-	const char *heartbeat, *restarts, *start, *standby, *failure_schedule, *seals; /* health.c */
+	const char *heartbeat, *restarts, *start, *standby, *failure_schedule, *seals, *event_vector; /* health.c */
 	unsigned watches_count, controls_count;
 	unsigned master; /* of a companion's own entry, which input_load() appends; its cpus_count is 0 */
 	unsigned cpus_count, hypercalls_count, ports_count, msrs_count, maps_count, priority_count, budget_count;
@@ -340,7 +340,8 @@ void emit_trust_sizes(FILE *out, const struct plan *plan);
 /* health.c: a partition's life beside that of the others; after all partitions' rights and the schedules */
 void health_build(struct plan *plan);
 bool has_health(const struct config *c); /* any of them asks for something of it */
-extern const char *const health_keys[];  /* by value of config_fault.index, for RULE_HEALTH */
+/* By value of config_fault.index, for RULE_HEALTH: the key, and what is wrong with it. */
+extern const char *const health_keys[], *const health_causes[];
 
 /* prove.c */
 void prove(struct plan *plan);

@@ -384,7 +384,7 @@ static void build_actions(const struct plan *plan, unsigned partition)
 		[ERROR_EXIT] = ACTION_STOP,          [ERROR_PAYLOAD] = ACTION_STOP,
 		[ERROR_COMPANION] = ACTION_STOP,     [ERROR_OVERRUN] = ACTION_IGNORE,
 		[ERROR_SILENCE] = ACTION_STOP,       [ERROR_APPLICATION] = ACTION_IGNORE,
-		[ERROR_SEAL] = ACTION_INJECT,
+		[ERROR_SEAL] = ACTION_INJECT,        [ERROR_WINDOW] = ACTION_IGNORE,
 	};
 	const struct in_errors *in = plan->extra[partition].in->on_error;
 

@@ -95,17 +95,22 @@ static void emit_device_sizes(FILE *out, const struct config *c)
 
 static void emit_health_sizes(FILE *out, const struct config *c)
 {
-	unsigned heartbeats = 0, seals = 0;
+	unsigned heartbeats = 0, seals = 0, vectors = 0, overruns = 0;
 
 	for (unsigned i = 0; i < c->partition_count; i++) {
-		const struct config_health *h = c->partitions[i].health;
+		const struct config_partition *p = &c->partitions[i];
+		const struct config_health *h = p->health;
 		heartbeats += h != NULL && h->heartbeat != 0;
 		seals += h != NULL && h->seals;
+		vectors += h != NULL && h->vector != 0;
+		overruns += p->action[ERROR_OVERRUN] != ACTION_IGNORE || p->action[ERROR_WINDOW] != ACTION_IGNORE;
 	}
 	fprintf(out,
-	        "/* Partitions may be stopped and started again; those with a heartbeat, and that may seal pages. */\n"
-	        "#define CONFIG_HEALTH %u\n#define CONFIG_HEARTBEATS %u\n#define CONFIG_SEALS %u\n",
-	        has_health(c), heartbeats, seals);
+	        "/* Partitions may be stopped and started again; those with a heartbeat, and that may seal pages, that are "
+	        "interrupted\n * when they are called, and for which it is an error to use up a budget or to lose a window. */\n"
+	        "#define CONFIG_HEALTH %u\n#define CONFIG_HEARTBEATS %u\n#define CONFIG_SEALS %u\n"
+	        "#define CONFIG_EVENT_VECTORS %u\n#define CONFIG_OVERRUNS %u\n",
+	        has_health(c), heartbeats, seals, vectors, overruns);
 }
 
 static void emit_companion_sizes(FILE *out, const struct config *c)
