@@ -90,6 +90,9 @@ else
 CORE_C := $(filter-out vmx/scheduled.c vmx/scheduled_init.c vmx/access.c vmx/apicv.c vmx/timeplan.c vmx/switch.c vmx/flush.c vmx/lapic.c vmx/account.c vmx/xapic.c core/posted.c core/smi.c,$(CORE_C))
 CORE_ASM := $(filter-out vmx/scheduled.asm core/probe.asm,$(CORE_ASM))
 endif
+ifeq ($(filter-out 0,$(CONFIG_SCHEDULED_CPUS) $(CONFIG_COMPANIONS) $(CONFIG_HEALTH)),)
+CORE_ASM := $(filter-out vmx/resume.asm,$(CORE_ASM))
+endif
 # The trace, and the audit.
 ifeq ($(filter-out 0,$(CONFIG_TRACE_ENTRIES)),)
 CORE_C := $(filter-out vmx/trace.c,$(CORE_C))

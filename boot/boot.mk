@@ -9,7 +9,7 @@
 # of its own; tools/pefix sets NX_COMPAT and refuses an image that is writable and executable anywhere.
 
 BOOT_DIR := $(OBJDIR)/boot
-BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c \
+BOOT_C := boot/loader.c boot/message.c boot/memory.c boot/table.c boot/volume.c boot/spaces.c ept/pagetable.c config/validate.c config/validate_time.c \
 	$(if $(filter-out 0,$(CONFIG_MMIO)),config/validate_io.c) $(if $(filter-out 0,$(CONFIG_HEALTH)),config/validate_health.c) \
 	$(if $(filter-out 0,$(CONFIG_IOMMU)),config/validate_devices.c) $(if $(filter-out 0,$(CONFIG_DEVICES)),config/validate_pci.c) \
 	$(if $(filter-out 0,$(CONFIG_CHANNELS) $(CONFIG_DOORBELLS)),config/validate_ports.c) \

@@ -12,7 +12,7 @@
  */
 void assign_init(void);
 
-/* The partition is to be loaded again: its functions may use the bus no more, and it does not see them any more. The CPU of its vCPU 0,
+/* The partition is stopped, or to be loaded again: its functions may use the bus no more, and it does not see them any more. The CPU of its vCPU 0,
  * while none of its vCPUs runs. */
 void assign_block(uint16_t partition);
 

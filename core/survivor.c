@@ -46,19 +46,6 @@ const struct audit_panic *survivor_panic(const struct audit_ring *ring, char tex
 	return p;
 }
 
-static const char *event_name(uint8_t event)
-{
-	switch (event) {
-#define AUDIT_NAME(number, constant, name, a, b) \
-	case number:                             \
-		return name;
-		AUDIT_EVENTS(AUDIT_NAME)
-#undef AUDIT_NAME
-	default:
-		return "unknown event";
-	}
-}
-
 static void show_panic(const struct audit_panic *p, const char *text, uint32_t cpu)
 {
 	print("last boot: PANIC on CPU %u: %s\n", cpu, text);
@@ -83,7 +70,7 @@ static void show_part(const struct audit_ring *ring, uint32_t cpu)
 		if (survivor_holds(ring, n, CONFIG_AUDIT_ENTRIES))
 			print("last boot: CPU %u: %lu: tick %lu, %s: %s, %x, %lx\n", cpu, n, r->tsc,
 			      r->partition < CONFIG_PARTITIONS ? config.partitions[r->partition].name : "core",
-			      event_name(r->event), r->a, r->b);
+			      audit_event_name(r->event), r->a, r->b);
 	}
 }
 

@@ -89,6 +89,7 @@
 #define BH_REASON_CALL 33    /* it has stopped or reset itself */
 #define BH_REASON_MONITOR 34 /* stopped or reset by a monitor */
 #define BH_REASON_LOADED 35  /* memory and vCPUs are ready: it runs */
+#define BH_REASON_PARK 36    /* failed: some of its vCPUs did not come to rest in 20 s */
 
 #define BH_SEAL_WRITE 2
 #define BH_SEAL_EXECUTE 4

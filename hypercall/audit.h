@@ -56,6 +56,19 @@ enum audit_event {
 #undef AUDIT_EVENT
 };
 
+static inline const char *audit_event_name(uint8_t event)
+{
+	switch (event) {
+#define AUDIT_NAME(number, constant, name, a, b) \
+	case number:                             \
+		return name;
+		AUDIT_EVENTS(AUDIT_NAME)
+#undef AUDIT_NAME
+	default:
+		return "unknown";
+	}
+}
+
 struct audit_record {
 	uint64_t tsc;
 	uint32_t sequence;  /* low half of its number, plus one */

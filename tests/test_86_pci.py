@@ -16,7 +16,7 @@ def test_a_partition_has_a_device(machine):
     """Its configuration space shows and takes what is listed; registers, ports, 1,000 interrupts of two exits each, and DMA work. The disk
     controller, which firmware had left to use the bus, may no longer: by the emulator's own log."""
     m = image.boot(machine, "nic", memory=1024, overrides=NIC + ["debug: action=ignore, pci_ide=report"])
-    m.wait_for(r"^\[nic\] RESULT nic checks=216 failed=0", timeout=80, on="e9")
+    m.wait_for(r"^\[nic\] RESULT nic checks=218 failed=0", timeout=80, on="e9")
     assert "[nic] nic: 1000 interrupts, 2000 exits" in m.e9
     assert "[nic] nic: registers at c0000000, address 52:54:00:12:34:56" in m.e9
     assert "[nic] nic: 192.168.10.1 is at 52:54:00:12:34:55" in m.e9

@@ -1,14 +1,14 @@
 ; SPDX-License-Identifier: Apache-2.0
-; The way out of companions, and of vCPUs on dedicated CPUs that have one; and back into either.
+; The way out of companions, and of vCPUs on dedicated CPUs that have one.
 %include "core/layout.inc"
 %include "vmx/exit.inc"
 bits 64
 default rel
 
-extern companion_exit, companion_master_exit, vmx_failed
+extern companion_exit, companion_master_exit
 
 section .text
-global vmx_exit_entry_companion, vmx_exit_entry_master, vmx_companion_resume
+global vmx_exit_entry_companion, vmx_exit_entry_master
 
 align 16
 vmx_exit_entry_companion:
@@ -21,16 +21,3 @@ vmx_exit_entry_master:
 	save_guest_registers
 	call	companion_master_exit	; does not return
 	ud2
-
-; RDI = vCPU that was entered before
-vmx_companion_resume:
-	load_guest_registers
-	vmresume
-	lea	rdi, [name_resume]
-	xor	esi, esi
-	mov	rsp, STACK_TOP
-	call	vmx_failed
-	ud2
-
-section .rodata
-name_resume: db "VMRESUME", 0

@@ -314,7 +314,7 @@ static _Noreturn void enter(void)
 		vcpu->entered = now;
 		vmx_launch(vcpu);
 	}
-	vmx_companion_resume(vcpu);
+	vmx_resume(vcpu);
 }
 
 void companion_master_exit(struct vcpu *vcpu)

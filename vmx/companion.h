@@ -78,9 +78,8 @@ static inline struct vcpu *companion_or(struct vcpu *vcpu)
 _Noreturn void companion_exit(struct vcpu *vcpu);
 _Noreturn void companion_master_exit(struct vcpu *vcpu);
 
-/* vmx/companion.asm: where those exits come in, and entry of a vCPU that was entered before. */
+/* vmx/companion.asm: where those exits come in. */
 void vmx_exit_entry_companion(void);
 void vmx_exit_entry_master(void);
-_Noreturn void vmx_companion_resume(struct vcpu *vcpu);
 
 #endif

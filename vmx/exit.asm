@@ -8,7 +8,7 @@ default rel
 extern vmx_exit, vmx_failed
 
 section .text
-global vmx_exit_entry, vmx_launch
+global vmx_exit_entry, vmx_launch, vmx_resume_failed
 
 align 16
 vmx_exit_entry:
@@ -22,6 +22,7 @@ resume:
 	mov	rdi, rbx
 	load_changed_registers
 	vmresume
+vmx_resume_failed:
 	lea	rdi, [name_resume]
 	jmp	entry_failed
 

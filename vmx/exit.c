@@ -56,8 +56,10 @@ void console_follow_up(struct vcpu *vcpu)
 {
 	if (cpu_is_scheduled(this_cpu->index))
 		scheduled_console_due();
-	else if (!vcpu->preemption_armed)
-		arm_preemption(vcpu, CONSOLE_PAUSE), vcpu->preemption_armed = 1;
+	else if (!vcpu->preemption_armed) {
+		arm_preemption(vcpu, CONSOLE_PAUSE);
+		vcpu->preemption_armed = 1;
+	}
 }
 
 static void exit_preemption_timer(struct vcpu *vcpu)

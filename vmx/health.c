@@ -17,7 +17,9 @@
 #include "startup.h"
 #include "vmx.h"
 
-#define TOLD 4u /* the first few changes of a partition's life are printed, and each failure */
+#define PARK_LIMIT_US \
+	(2ull * CONFIG_FRAME_MAX_US) /* all vCPUs have had a window by then, in any schedule that has one for them */
+#define TOLD 4u                      /* the first few changes of a partition's life are printed, and each failure */
 
 /* What the CPU of vCPU 0 does for a partition, one after the other. */
 enum phase { IDLE, ORDER, AWAIT, LIFT, LOAD, CLEAN, BEGIN };
@@ -159,6 +161,16 @@ static void tell(struct vcpu *vcpu)
 	console_follow_up(vcpu);
 }
 
+static void announce(struct vcpu *vcpu)
+{
+	const struct life *l = &health_life[vcpu->partition_index];
+
+	if (life_state(l) == BH_STATE_FAILED)
+		call_monitors(vcpu->partition_index);
+	note(vcpu, l->word);
+	tell(vcpu);
+}
+
 /* Let an event have its effect. */
 static void change(struct vcpu *vcpu, enum life_event event, uint32_t reason)
 {
@@ -186,10 +198,17 @@ static void change(struct vcpu *vcpu, enum life_event event, uint32_t reason)
 		j->begun = rdtsc();
 		health_busy[p] = ORDER;
 	}
-	if (life_state(&health_life[p]) == BH_STATE_FAILED)
-		call_monitors(p);
-	note(vcpu, health_life[p].word);
-	tell(vcpu);
+	announce(vcpu);
+}
+
+/* Some of its vCPUs did not come to rest. They do at their next turn: they are told to. Nothing of the partition was touched. */
+static void give_up(struct vcpu *vcpu)
+{
+	const uint16_t p = vcpu->partition_index;
+
+	health_busy[p] = IDLE;
+	if (life_change(&health_life[p], LIFE_FAIL, BH_REASON_PARK, 0, 0, rdtsc()) != LIFE_NOTHING)
+		announce(vcpu);
 }
 
 /* Errors that no exit of a guest's brings: vmx/event.c has recorded the others, and sees to ACTION_HALT_MACHINE for them. */
@@ -286,13 +305,17 @@ enum health_progress health_step(struct vcpu *vcpu)
 	case AWAIT:
 		if (!clean_parked(vcpu)) {
 			pause();
-			return HEALTH_MORE;
+			if (rdtsc() - j->begun > PARK_LIMIT_US * tsc_khz / 1000)
+				give_up(vcpu);
+			break;
 		}
 		health_busy[p] = j->load ? LIFT : IDLE;
-		j->lifted = 0;
 		if (CONFIG_DEVICES)
 			assign_block(p);
-		reload_begin(&j->reload, p);
+		if (j->load) {
+			j->lifted = 0;
+			reload_begin(&j->reload, p);
+		}
 		break;
 	case LIFT:
 		if (!CONFIG_SEALS || !seal_lift(p, &j->lifted))
@@ -342,7 +365,7 @@ void health_rest(struct vcpu *vcpu)
 		companion_go_on(vcpu);
 	}
 	if (entered)
-		vmx_enter_again(vcpu);
+		vmx_resume(vcpu);
 	vmx_launch(vcpu);
 }
 
@@ -368,7 +391,7 @@ static _Noreturn void work(struct vcpu *vcpu)
 		watch_heartbeat(vcpu);
 	if (CONFIG_COMPANIONS && vcpu->companion)
 		companion_go_on(vcpu);
-	vmx_enter_again(vcpu);
+	vmx_resume(vcpu);
 }
 
 void health_attend(struct vcpu *vcpu)

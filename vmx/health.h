@@ -84,8 +84,7 @@ int clean_parked(const struct vcpu *vcpu);
 
 void clean_init(void); /* boot CPU */
 
-/* vmx/health.asm */
-_Noreturn void vmx_enter_again(struct vcpu *vcpu);
+/* core/drain.asm: an interrupt handler */
 void drain_interrupt(void);
 
 #endif

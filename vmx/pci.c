@@ -2,8 +2,7 @@
 #include "pci.h"
 
 #include "core/window.h"
-
-#define ADDRESS_PORT 0xcf8u
+#include "vtd/pci.h"
 
 static struct pci_view views[CONFIG_DEVICES];
 static uint64_t shown;                      /* a bit a device */
@@ -36,9 +35,9 @@ uint32_t pci_port_in(const struct vcpu *vcpu, uint32_t port, uint32_t size)
 	uint32_t offset, slot = pci_decode(at, &offset), value = UINT32_MAX;
 	const struct pci_view *v;
 
-	if (port == ADDRESS_PORT)
-		return size == 4 ? at : UINT32_MAX;
-	if (byte + size > 4 || slot > DEVICE_SLOTS)
+	if (port == PCI_ADDRESS_PORT && size == 4)
+		return at;
+	if (port < PCI_DATA_PORT || byte + size > 4 || slot > DEVICE_SLOTS)
 		return UINT32_MAX;
 	if (slot == 0)
 		value = pciview_bridge(offset);
@@ -54,9 +53,9 @@ void pci_port_out(const struct vcpu *vcpu, uint32_t port, uint32_t size, uint32_
 	uint32_t offset, slot = pci_decode(at, &offset);
 	struct pci_view *v = slot ? find(vcpu->partition_index, slot) : 0;
 
-	if (port == ADDRESS_PORT && size == 4)
+	if (port == PCI_ADDRESS_PORT && size == 4)
 		__atomic_store_n(&address[vcpu->partition_index], value, __ATOMIC_RELAXED);
-	else if (port != ADDRESS_PORT && byte + size <= 4 && v)
+	else if (port >= PCI_DATA_PORT && byte + size <= 4 && v)
 		pciview_write(v, offset + byte, size, value);
 	window_close();
 }

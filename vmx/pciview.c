@@ -24,22 +24,6 @@ static const struct {
 	{ 0x3c, 0xffff0000u },                /* grant, latency: not the interrupt line, which is the machine's */
 };
 
-uint32_t pci_capability(uint16_t segment, uint16_t source, uint32_t id)
-{
-	uint32_t at = pci_read(0, segment, source, PCI_CAPABILITIES) & ADDRESS_REGISTER;
-
-	if (!(pci_read(0, segment, source, PCI_COMMAND) & PCI_STATUS_CAPABILITIES))
-		return 0;
-	for (uint32_t i = 0; i < PCI_CAPABILITIES_MAX && at >= 0x40; i++) {
-		const uint32_t word = pci_read(0, segment, source, at);
-
-		if ((word & 0xff) == id)
-			return at;
-		at = word >> 8 & ADDRESS_REGISTER;
-	}
-	return 0;
-}
-
 /* Sizing works as on the function: the bits below the size cannot be set. Those that say what the BAR is are the function's own. */
 static void show_bar(struct pci_view *v, uint32_t number, const struct config_bar *b)
 {

@@ -16,19 +16,10 @@
 
 #define PCI_REGISTERS 64u
 
-#define PCI_COMMAND 0x04u
-#define PCI_COMMAND_IO 1u
-#define PCI_COMMAND_MEMORY 2u
-#define PCI_COMMAND_BUS_MASTER 4u
-#define PCI_COMMAND_NO_INTERRUPT (1u << 10)
-#define PCI_STATUS_CAPABILITIES (1u << 20) /* in the word at PCI_COMMAND */
 #define PCI_BARS 0x10u
 #define PCI_BAR_IO 1u
 #define PCI_BAR_64 4u
 #define PCI_BAR_64_MASK 7u
-#define PCI_CAPABILITIES 0x34u
-#define PCI_CAPABILITIES_MAX 48u
-#define PCI_CAPABILITY_EXPRESS 0x10u
 #define PCI_CAPABILITY_AF 0x13u    /* advanced features: the other way to a function-level reset */
 #define PCI_EXPRESS_FLR (1u << 28) /* in device capabilities, at 4 */
 
@@ -55,9 +46,6 @@ void pciview_write(struct pci_view *v, uint32_t offset, uint32_t size, uint32_t 
 
 /* Registers of the host bridge that a partition sees as device 0 of its bus. */
 uint32_t pciview_bridge(uint32_t offset);
-
-/* Where a function has a capability, or 0. Bounded, whatever the function says. */
-uint32_t pci_capability(uint16_t segment, uint16_t source, uint32_t id);
 
 /* What an address written to CF8h means (PCI Local Bus 3.0, 3.2.2.3.2): device number on the partition's bus, or UINT32_MAX if nothing is
  * there; *offset of the register. */

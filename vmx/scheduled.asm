@@ -1,14 +1,14 @@
 ; SPDX-License-Identifier: Apache-2.0
-; The way out of a scheduled vCPU and back into it, or into another.
+; The way out of a scheduled vCPU and back into it.
 %include "core/layout.inc"
 %include "vmx/exit.inc"
 bits 64
 default rel
 
-extern vmx_exit_scheduled, vmx_failed
+extern vmx_exit_scheduled, vmx_resume_failed
 
 section .text
-global vmx_exit_entry_scheduled, vmx_resume
+global vmx_exit_entry_scheduled
 
 align 16
 vmx_exit_entry_scheduled:
@@ -22,21 +22,7 @@ resume:
 	mov	rdi, rbx
 	load_changed_registers
 	vmresume
-entry_failed:
-	lea	rdi, [name_resume]
-	xor	esi, esi
-	mov	rsp, STACK_TOP
-	call	vmx_failed
-	ud2
+	jmp	vmx_resume_failed
 worse:
 	mov	[rbx + VCPU_WORST], eax
 	jmp	resume
-
-; RDI = vCPU that was entered before
-vmx_resume:
-	load_guest_registers
-	vmresume
-	jmp	entry_failed
-
-section .rodata
-name_resume: db "VMRESUME", 0

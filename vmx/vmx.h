@@ -74,8 +74,10 @@ VMX_INVALIDATE_INSTRUCTION(invvpid)
 _Noreturn void vmx_launch(struct vcpu *vcpu);
 void vmx_exit_entry(void); /* HOST_RIP */
 
-/* vmx/scheduled.asm: the same for scheduled vCPUs, and to enter one that was launched before. */
+/* vmx/resume.asm: enter one that was launched before. Only with shared CPUs, companions or health. */
 _Noreturn void vmx_resume(struct vcpu *vcpu);
+
+/* vmx/scheduled.asm: HOST_RIP of scheduled vCPUs. */
 void vmx_exit_entry_scheduled(void);
 
 #endif

@@ -6,18 +6,6 @@
 #include "core/window.h"
 #include "core/x86.h"
 
-#define ADDRESS_PORT 0xcf8u /* PCI Local Bus 3.0, 3.2.2.3.2 */
-#define DATA_PORT 0xcfcu
-#define COMMAND 0x04u
-#define COMMAND_MEMORY 2u
-#define COMMAND_BUS_MASTER 4u
-#define HEADER 0x0cu
-#define HEADER_MULTI_FUNCTION (1u << 23)
-#define STATUS_CAPABILITIES (1u << 20) /* in the word at COMMAND */
-#define CAPABILITIES 0x34u
-#define CAPABILITY_EXPRESS 0x10u
-#define CAPABILITIES_MAX 48u /* as many as configuration space has room for */
-
 static struct mcfg mcfg;
 
 const char *pci_find(struct acpi *acpi)
@@ -55,7 +43,7 @@ static int select(uint16_t segment, uint16_t source, uint32_t offset)
 {
 	if (segment || offset > 255)
 		return 0;
-	outl(ADDRESS_PORT, 1u << 31 | (uint32_t)source << 8 | (offset & 0xfc));
+	outl(PCI_ADDRESS_PORT, 1u << 31 | (uint32_t)source << 8 | (offset & 0xfc));
 	return 1;
 }
 
@@ -66,7 +54,7 @@ uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t off
 	(void)context;
 	if (f)
 		return *(const volatile uint32_t *)(f + offset);
-	return select(segment, source, offset) ? inl(DATA_PORT) : UINT32_MAX;
+	return select(segment, source, offset) ? inl(PCI_DATA_PORT) : UINT32_MAX;
 }
 
 int pci_has_areas(void)
@@ -81,7 +69,7 @@ void pci_write32(uint16_t segment, uint16_t source, uint32_t offset, uint32_t va
 	if (f)
 		*(volatile uint32_t *)(f + offset) = value;
 	else if (select(segment, source, offset))
-		outl(DATA_PORT, value);
+		outl(PCI_DATA_PORT, value);
 }
 
 void pci_write16(uint16_t segment, uint16_t source, uint32_t offset, uint16_t value)
@@ -91,19 +79,20 @@ void pci_write16(uint16_t segment, uint16_t source, uint32_t offset, uint16_t va
 	if (f)
 		*(volatile uint16_t *)(f + offset) = value;
 	else if (select(segment, source, offset))
-		outw((uint16_t)(DATA_PORT + (offset & 2)), value);
+		outw((uint16_t)(PCI_DATA_PORT + (offset & 2)), value);
 }
 
 /* Sixteen bits: the upper half of that word is status, whose bits a write of 1 clears. */
 static void command(uint16_t segment, uint16_t source, uint32_t clear, uint32_t set)
 {
-	pci_write16(segment, source, COMMAND, (uint16_t)((pci_read(0, segment, source, COMMAND) & ~clear) | set));
+	pci_write16(segment, source, PCI_COMMAND,
+	            (uint16_t)((pci_read(0, segment, source, PCI_COMMAND) & ~clear) | set));
 }
 
 void pci_bus_master(uint16_t segment, uint16_t source, int on)
 {
 	if ((uint16_t)pci_read(0, segment, source, 0) != UINT16_MAX)
-		command(segment, source, COMMAND_BUS_MASTER, on ? COMMAND_BUS_MASTER : 0);
+		command(segment, source, PCI_COMMAND_BUS_MASTER, on ? PCI_COMMAND_BUS_MASTER : 0);
 }
 
 static uint32_t quiet_buses(const struct mcfg_area *a)
@@ -117,7 +106,8 @@ static uint32_t quiet_buses(const struct mcfg_area *a)
 		}
 		count++;
 		pci_bus_master(a->segment, (uint16_t)source, 0);
-		if (!(source & 7) && !(pci_read(0, a->segment, (uint16_t)source, HEADER) & HEADER_MULTI_FUNCTION))
+		if (!(source & 7) &&
+		    !(pci_read(0, a->segment, (uint16_t)source, PCI_HEADER) & PCI_HEADER_MULTI_FUNCTION))
 			source |= 7;
 	}
 	return count;
@@ -137,18 +127,9 @@ uint32_t pci_quiet(void)
 /* Port type of a PCI Express function (7.5.3.2), or UINT32_MAX if it is a conventional one. */
 static uint32_t express_type(uint16_t source)
 {
-	uint32_t at = pci_read(0, 0, source, CAPABILITIES) & 0xfc;
+	const uint32_t at = pci_capability(0, source, PCI_CAPABILITY_EXPRESS);
 
-	if (!(pci_read(0, 0, source, COMMAND) & STATUS_CAPABILITIES))
-		return UINT32_MAX;
-	for (uint32_t i = 0; i < CAPABILITIES_MAX && at; i++) {
-		const uint32_t capability = pci_read(0, 0, source, at);
-
-		if ((capability & 0xff) == CAPABILITY_EXPRESS)
-			return capability >> 20 & 15;
-		at = capability >> 8 & 0xfc;
-	}
-	return UINT32_MAX;
+	return at ? pci_read(0, 0, source, at) >> 20 & 15 : UINT32_MAX;
 }
 
 const char *pci_open_path(const struct config_path *path)
@@ -163,7 +144,7 @@ const char *pci_open_path(const struct config_path *path)
 
 		if (type < 4 || type > 6) /* root port, upstream and downstream port of a switch */
 			return "it is behind a conventional PCI bridge, with a source ID that is not its own";
-		command(0, source, 0, COMMAND_MEMORY | COMMAND_BUS_MASTER);
+		command(0, source, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
 	}
 	return 0;
 }

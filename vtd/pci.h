@@ -12,8 +12,39 @@
 /* Take the areas from the ACPI tables. 0, or what is wrong with these. */
 const char *pci_find(struct acpi *acpi);
 
+#define PCI_ADDRESS_PORT 0xcf8u /* PCI Local Bus 3.0, 3.2.2.3.2 */
+#define PCI_DATA_PORT 0xcfcu
+#define PCI_COMMAND 0x04u
+#define PCI_COMMAND_IO 1u
+#define PCI_COMMAND_MEMORY 2u
+#define PCI_COMMAND_BUS_MASTER 4u
+#define PCI_COMMAND_NO_INTERRUPT (1u << 10)
+#define PCI_STATUS_CAPABILITIES (1u << 20) /* in the word at PCI_COMMAND */
+#define PCI_HEADER 0x0cu
+#define PCI_HEADER_MULTI_FUNCTION (1u << 23)
+#define PCI_CAPABILITIES 0x34u
+#define PCI_CAPABILITIES_MAX 48u /* as many as configuration space has room for */
+#define PCI_CAPABILITY_EXPRESS 0x10u
+
 /* A register, all ones where there is no function. A pci_reader. */
 uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t offset);
+
+/* Where a function has a capability, or 0. Bounded, whatever the function says. */
+static inline uint32_t pci_capability(uint16_t segment, uint16_t source, uint32_t id)
+{
+	uint32_t at = pci_read(0, segment, source, PCI_CAPABILITIES) & 0xfc;
+
+	if (!(pci_read(0, segment, source, PCI_COMMAND) & PCI_STATUS_CAPABILITIES))
+		return 0;
+	for (uint32_t i = 0; i < PCI_CAPABILITIES_MAX && at >= 0x40; i++) {
+		const uint32_t word = pci_read(0, segment, source, at);
+
+		if ((word & 0xff) == id)
+			return at;
+		at = word >> 8 & 0xfc;
+	}
+	return 0;
+}
 
 /* All CPUs may call: there are areas. Constant after pci_find(). */
 int pci_has_areas(void);

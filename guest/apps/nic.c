@@ -83,7 +83,11 @@ static void look_around(void)
 	outl(ADDRESS, 1u << 31 | 1u << 24 | 1u << 11);
 	check(inl(DATA) == UINT32_MAX, "address with a reserved bit", inl(DATA));
 	check(inw(ADDRESS) == 0xffff, "address port by halves", inw(ADDRESS));
+	const uint32_t bar = get(1, 0x10);
+	outb(ADDRESS + 2, 0xff);
+	check(inl(DATA) == bar, "a port between, written", inl(DATA));
 	name(0, 1, 0, 0);
+	check(inb(ADDRESS + 1) == 0xff && inl(ADDRESS + 1) == UINT32_MAX, "the ports between, read", inb(ADDRESS + 1));
 	check(inw(DATA + 2) == 0x100e && inb(DATA + 1) == 0x80, "parts of a register", inw(DATA + 2));
 	check(inl(DATA + 2) == UINT32_MAX, "across a register's end", inl(DATA + 2));
 }

@@ -112,19 +112,6 @@ static inline const char *audit_class_name(uint8_t class)
 	return names[class <= AUDIT_USER ? class : 0];
 }
 
-static inline const char *audit_event_name(uint8_t event)
-{
-	switch (event) {
-#define AUDIT_NAME(number, constant, name, a, b) \
-	case number:                             \
-		return name;
-		AUDIT_EVENTS(AUDIT_NAME)
-#undef AUDIT_NAME
-	default:
-		return "unknown";
-	}
-}
-
 /* One line a record, for people and for tools/audit: arguments of a printf in this order. */
 #define AUDITREAD_FORMAT "AUDIT %u %llu %llu %u %u %u %x %llx %s: %s"
 #define AUDITREAD_ARGUMENTS(r)                                                                              \
