@@ -152,7 +152,7 @@ CORE_C += config/validate_ports.c
 endif
 # Measured launch. The tables' strings stand with them then, so that they can be measured apart.
 ifeq ($(filter-out 0,$(CONFIG_TRUST)),)
-CORE_C := $(filter-out core/trust.c,$(CORE_C))
+CORE_C := $(filter-out core/trust.c core/tpm2.c,$(CORE_C))
 else
 $(OBJDIR)/core/config.o: CORE_CFLAGS += -fno-merge-constants
 endif

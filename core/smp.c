@@ -8,6 +8,7 @@
 #include "machine_ioapic.h"
 #include "panic.h"
 #include "selfcheck.h"
+#include "trust.h"
 #include "vmx/capability.h"
 #include "vmx/vmcs.h"
 #include "vtd/vtd.h"
@@ -79,6 +80,8 @@ void cpus_enumerate(void)
 	acpi_pm_timer(&acpi, &timer); /* missing: port 0 */
 	if (CONFIG_INTERRUPTS && machine_ioapic_find(&acpi) != ACPI_OK)
 		refuse_acpi(&acpi, "I/O APICs");
+	if (CONFIG_TRUST)
+		trust_report_table(&acpi);
 	if (CONFIG_IOMMU)
 		vtd_find(&acpi);
 	if (!timer_init(timer.port))

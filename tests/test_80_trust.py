@@ -3,6 +3,7 @@
 
 import os
 import re
+import struct
 import subprocess
 
 import pytest
@@ -214,6 +215,33 @@ def test_secure_boot(machine, tmp_path):
         assert "boot:" not in m.e9, f"{refused} has run"
 
 
+# ---- what the ACPI tables say of the TPM -------------------------------------------------------------------------------
+
+def tpm2_table(method, area=0, log=(0, 0), revision=4, checksum=0):
+    table = b"TPM2" + struct.pack("<IBB6s8sI4sI", 76, revision, 0, b"BULKHD", b"TPM2TEST", 1, b"TEST", 1) + \
+        struct.pack("<IQI12xIQ", 0, area, method, *log)
+    return table[:9] + bytes([(checksum - sum(table)) & 255]) + table[10:]
+
+
+TABLES = {
+    "a good one": (tpm2_table(7, 0xFED40040, (0x1000, 0x8000000)),
+                   r": command response buffer, control area fed40040, log area 8000000, 4096 bytes; THE FIRMWARE DOES NOT LEND THAT TPM"),
+    "no control area": (tpm2_table(7), r", at [0-9a-f]+, offset 40: its control area is at an impossible address"),
+    "a log beyond all memory": (tpm2_table(6, 0, (0x1000, 1 << 60)), r", at [0-9a-f]+, offset 64: its event log is at an impossible address"),
+}
+
+
+@pytest.mark.time_limit(100)
+@pytest.mark.parametrize("what", TABLES)
+def test_tpm2_table(machine, lenient, tmp_path, what):
+    """The firmware lends no TPM; its ACPI tables list one, right or wrong: said, and believed in nothing."""
+    table, words = TABLES[what]
+    (tmp_path / "tpm2.bin").write_bytes(table)
+    text = said(booted(machine, efi=lenient, extra=["-acpitable", f"file={tmp_path}/tpm2.bin"]))
+    assert "[core] trust: NOTHING IS MEASURED, there is no TPM" in text
+    assert re.search(rf"^\[core\] trust: ACPI table TPM2{words}\r?$", text, re.MULTILINE), text
+
+
 # ---- the board ---------------------------------------------------------------------------------------------------------
 
 @pytest.mark.time_limit(120)
@@ -233,7 +261,7 @@ def test_probe(machine, tmp_path):
     assert groups["0000:00:06.0/00.0"] == groups["0000:00:06.0"], "a port without ACS does not"
     assert groups["0000:00:1f.0"] == groups["0000:00:1f.2"] == groups["0000:00:1f.3"], "one device without ACS"
     assert "boot: CPU lacks, and must have: CPUID.1:ECX[5] VMX" in m.e9 and "# CPU: not good enough" in board
-    for line in ("# VT-d: DMAR is there", "# TPM 2.0: yes", "# Secure Boot: off"):
+    for line in ("# VT-d: DMAR is there", "# TPM 2.0: yes", "# TPM 2.0 in the ACPI tables: FIFO registers", "# Secure Boot: off"):
         assert line in board
     with open(os.path.join(TOP, "tests/system/hello.yaml"), encoding="utf-8") as f:
         made = re.sub("^board: .*", "board: {file: board.yaml}", f.read(), flags=re.MULTILINE)
@@ -256,3 +284,4 @@ def test_probe_where_vtx_is(machine):
     m.wait_for(r"^boot: RESULT probe ok", timeout=60, on="e9")
     assert re.search(r"^boot: CPU: good for configuration", m.e9, re.MULTILINE) and "must have" not in m.e9
     assert "boot: TPM 2.0: none that the firmware lends" in m.e9 and "boot: VT-d: none" in m.e9
+    assert "boot: TPM: ACPI table TPM2 is missing" in m.e9

@@ -11,12 +11,13 @@ FUZZ_config := config/validate.c config/validate_time.c config/validate_io.c con
 FUZZ_dmar := vtd/dmar.c
 FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_pciview := vmx/pciview.c
+FUZZ_tpm2 := core/tpm2.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
 FUZZ_hypercall := $(FUZZ_exit)
 
 FUZZ_TARGETS := acpi audit config consolemux decode dmar exit
 FUZZ_TARGETS += hypercall
-FUZZ_TARGETS += pciview
+FUZZ_TARGETS += pciview tpm2
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h core/*.h vmx/*.h vtd/*.h config/*.h boot/handoff.h)
 # fuzz_exit and fuzz_hypercall write through the seam's VMREAD and VMWRITE, like the tests that have all of vmx/.

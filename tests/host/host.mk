@@ -23,6 +23,7 @@ HOST_pciview := vmx/pciview.c
 HOST_reload := core/reload.c core/sha256.c
 HOST_sched := sched/sched.c
 HOST_sha256 := core/sha256.c
+HOST_tpm2 := core/tpm2.c
 HOST_txt := boot/txt_needs.c
 HOST_validate := config/validate.c config/validate_time.c config/validate_io.c config/validate_health.c config/validate_devices.c config/validate_pci.c config/validate_ports.c
 HOST_validate_io := config/validate_io.c

@@ -8,6 +8,7 @@
 #include "boot/loader.h"
 #include "core/acpi.h"
 #include "core/panic.h"
+#include "core/tpm2.h"
 #include "core/x86.h"
 #include "tools/probe/probe.h"
 #include "vmx/capability.h"
@@ -133,6 +134,29 @@ static const void *map_physical(void *context, uint64_t phys, uint32_t length)
 	return phys + length < phys ? NULL : (const void *)phys;
 }
 
+/* A board can have a TPM that its firmware does not lend: switched off in its settings, or a TPM 1.2 protocol only. */
+static void probe_tpm_table(struct acpi *acpi)
+{
+	struct acpi_table table;
+	struct tpm2_table t;
+	uint32_t offset;
+
+	if (acpi_find(acpi, "TPM2", &table) != ACPI_OK) {
+		say("TPM: ACPI table TPM2 %s", acpi_result_text(acpi->fault.result));
+		return;
+	}
+	const char *wrong = tpm2_parse((const uint8_t *)table.phys, table.length, &t, &offset);
+
+	if (wrong)
+		say("TPM: ACPI table TPM2 at 0x%lx, offset %lu: %s", table.phys, (uint64_t)offset, wrong);
+	else
+		say("TPM: ACPI table TPM2: %s, control area 0x%lx, log area 0x%lx, %lu bytes",
+		    tpm2_method(t.start_method), t.control_area, t.log, (uint64_t)t.log_bytes);
+	add("# TPM 2.0 in the ACPI tables: ");
+	add(wrong ? wrong : tpm2_method(t.start_method));
+	add("\n");
+}
+
 static void probe_acpi(void)
 {
 	static const EFI_GUID guids[] = { ACPI_20_TABLE_GUID, ACPI_TABLE_GUID };
@@ -149,6 +173,7 @@ static void probe_acpi(void)
 	add("cpus: ");
 	add_number(cpus.total < CONFIG_MAX_CPUS ? cpus.total : CONFIG_MAX_CPUS);
 	add("\n");
+	probe_tpm_table(&acpi);
 	const uint64_t dmar = acpi_find(&acpi, "DMAR", &table) == ACPI_OK ? table.phys : 0;
 	const uint32_t dmar_length = dmar ? table.length : 0;
 

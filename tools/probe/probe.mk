@@ -2,7 +2,7 @@
 #
 # build/probe.efi: what a board has, against the needs of CONFIG. Included by the Makefile after boot/boot.mk, whose way of building
 # it takes.
-PROBE_C := tools/probe/probe.c tools/probe/pci.c boot/message.c boot/table.c core/acpi.c vmx/capability.c
+PROBE_C := tools/probe/probe.c tools/probe/pci.c boot/message.c boot/table.c core/acpi.c core/tpm2.c vmx/capability.c
 PROBE_OBJS := $(PROBE_C:%.c=$(BUILD)/probe.d/$(NAME)/%.o) $(BOOT_DIR)/config.o
 
 $(BUILD)/probe.d/$(NAME)/%.o: %.c $(CONFIG_SIZES) tools/probe/probe.mk boot/boot.mk
