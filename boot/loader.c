@@ -19,14 +19,6 @@ EFI_BOOT_SERVICES *boot_services;
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
 /* Whole words: `bytes` is a multiple of 8. A string instruction is the fewest instructions, and needs no library. */
 static void copy_words(void *to, const void *from, uint64_t bytes)
 {
@@ -186,7 +178,7 @@ static _Noreturn void enter(const struct core_header *core, struct handoff *h)
 
 	for (uint32_t i = 0; i < (uint32_t)(enter_end - enter_start); i++)
 		stub[i] = enter_start[i];
-	h->tsc_handoff = rdtsc();
+	h->tsc_handoff = tsc_now();
 	copy_words((void *)(h->core_hpa + core->handoff - CORE_BASE), h, sizeof *h);
 	((enter_core *)(uint64_t)stub)(h->transition_cr3, core->entry, core->handoff);
 	__builtin_unreachable();
@@ -196,7 +188,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	struct handoff h = { .magic = HANDOFF_MAGIC, .version = HANDOFF_VERSION, .size = sizeof h };
 
-	h.tsc_loader_start = rdtsc();
+	h.tsc_loader_start = tsc_now();
 	loader_image = image;
 	system_table = table;
 	boot_services = table->BootServices;
@@ -210,16 +202,14 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	h.rsdp = find_rsdp();
 	memory_init();
 	place_all(core, &h);
-	h.ticks_files = rdtsc();
+	h.ticks_files = tsc_now();
 	load_payloads(h.payload);
-	h.ticks_files = rdtsc() - h.ticks_files;
+	h.ticks_files = tsc_now() - h.ticks_files;
 	zero_words((void *)h.core_hpa, h.core_size);
 	copy_words((void *)h.core_hpa, core, core->image_size);
 #if CONFIG_TRUST
 	/* The last place where boot services answer, and everything lies where it will be run from. */
-	h.trust.ticks = rdtsc();
 	trust_measure(core, &h);
-	h.trust.ticks = rdtsc() - h.trust.ticks;
 #endif
 	build_spaces(core, &h);
 	say("core at 0x%lx, leaving the firmware", h.core_hpa);

@@ -17,6 +17,14 @@ extern EFI_HANDLE loader_image;
 extern EFI_SYSTEM_TABLE *system_table;
 extern EFI_BOOT_SERVICES *boot_services;
 
+static inline uint64_t tsc_now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
 /* message.c: a line `boot: ...` on the firmware's console and the debug port, stop() also on the UART.
  * Formats: %s, %lu, %lx. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

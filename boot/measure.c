@@ -110,18 +110,11 @@ static uint32_t secure_boot(void)
 	       value[0] == 1;
 }
 
-void trust_measure(const struct core_header *core, struct handoff *h)
+static void measure_all(struct tcg2 *tcg2, const struct core_header *core, struct handoff *h)
 {
 	struct handoff_trust *t = &h->trust;
-	struct tcg2 *tcg2 = find_tpm(t);
 	const uint64_t tables = h->core_hpa + core->config_start, rest = tables + core->config_size;
 
-	t->secure_boot = secure_boot();
-	if (!t->secure_boot)
-		REFUSE_OR_SAY(TRUST_SECURE_BOOT, "Secure Boot is off: the firmware has not verified this image");
-	txt_detect(t);
-	if (!tcg2)
-		return;
 	measure(tcg2, t, PCR_CORE, "core code", "", h->core_hpa, core->config_start);
 	measure(tcg2, t, PCR_CONFIG, "configuration ", config.name, tables, core->config_size);
 	measure(tcg2, t, PCR_CORE, "core data", "", rest, h->core_hpa + core->image_size - rest);
@@ -129,4 +122,19 @@ void trust_measure(const struct core_header *core, struct handoff *h)
 		measure(tcg2, t, PCR_PAYLOADS, "payload ", config.partitions[i].payload.file, h->payload[i].hpa,
 		        h->payload[i].size);
 	find_log(tcg2, t);
+}
+
+void trust_measure(const struct core_header *core, struct handoff *h)
+{
+	struct handoff_trust *t = &h->trust;
+	const uint64_t begin = tsc_now();
+	struct tcg2 *tcg2 = find_tpm(t);
+
+	if (tcg2)
+		measure_all(tcg2, core, h);
+	t->ticks = tsc_now() - begin;
+	t->secure_boot = secure_boot();
+	if (!t->secure_boot)
+		REFUSE_OR_SAY(TRUST_SECURE_BOOT, "Secure Boot is off: the firmware has not verified this image");
+	txt_detect(t);
 }
