@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "selfcheck.h"
 
+#include "audit.h"
 #include "console.h"
 #include "core.h"
 #include "cpu.h"
@@ -11,6 +12,7 @@
 #include "vmx/exit.h"
 #include "vmx/vmx.h"
 #include "vtd/vtd.h"
+#include "window.h"
 #include "x86.h"
 
 #define MSR_SMRR_PHYSMASK 0x1f3u
@@ -22,12 +24,21 @@
 #define ARCH_MDS_NO (1ull << 5)
 #define CHUNK 64u /* bytes a step */
 
-extern const uint8_t core_start[], rodata_end[];
+#define SEAL_CHANGES (CONFIG_SEALS ? (uint64_t)(RIGHT_WRITE | RIGHT_EXEC) : 0) /* in second-level tables: core/seal.c */
+
+extern const uint8_t core_start[], rodata_end[], data_end[], ept_end[];
 
 /* SHA-256 of the image from its begin to here: written by `mkconfig digest` when the image is linked (Makefile). */
 const uint8_t selfcheck_digest[SHA256_SIZE] __attribute__((section(".digest"))) = { 0 };
 
-static uint64_t image_sum; /* of the same bytes, by sum_chunk(); boot CPU, before the others run */
+/* What is summed in the background, one after the other. */
+static const struct {
+	const char *name;
+	uint64_t mask; /* bits that count */
+	uint8_t line;
+} parts[] = { { "the core's code or constants, sum", ~0ull, SELFCHECK_IMAGE },
+	      { "second-level tables of partitions or devices, sum", ~SEAL_CHANGES, SELFCHECK_TABLES } };
+static uint64_t part_sum[ARRAY_SIZE(parts)]; /* by sum_chunk(); boot CPU, before the others run */
 
 /* The first shared CPU lets the dedicated ones look: their number, and when again. */
 static uint32_t kicker = ~0u;
@@ -173,26 +184,36 @@ uint64_t selfcheck_registers(void)
 	return failed;
 }
 
-/* A sum that any changed word changes. That is enough here: who can write into the core's code needs no collision. */
-static uint64_t sum_chunk(uint64_t sum, const uint64_t *word)
+/* Whole pages. */
+static uint32_t part_size(uint32_t part)
 {
-	for (uint32_t i = 0; i < CHUNK / 8; i++)
-		sum = (sum ^ word[i]) * 0x100000001b3;
-	return sum;
+	return (uint32_t)(part ? ept_end - data_end : rodata_end - core_start);
 }
 
-static uint32_t image_size(void)
+/* The tables only the boot CPU has mapped: through the window, of the core's run. */
+static const uint64_t *chunk(uint32_t part, uint32_t at)
 {
-	return (uint32_t)(rodata_end - core_start); /* whole pages */
+	return (const uint64_t *)(part ? window(0, handoff.core_hpa + (uint64_t)(data_end - core_start) + at) :
+	                                 core_start + at);
+}
+
+/* A sum that any changed word changes. That is enough here: who can write into the core's code needs no collision. */
+static uint64_t sum_chunk(uint64_t sum, uint32_t part, uint32_t at)
+{
+	const uint64_t *word = chunk(part, at);
+
+	for (uint32_t i = 0; i < CHUNK / 8; i++)
+		sum = (sum ^ (word[i] & parts[part].mask)) * 0x100000001b3;
+	if (part)
+		window_close();
+	return sum;
 }
 
 static int image_is_as_linked(void)
 {
 	uint8_t digest[SHA256_SIZE];
 
-	sha256(core_start, image_size(), digest);
-	for (uint32_t at = 0; at < image_size(); at += CHUNK)
-		image_sum = sum_chunk(image_sum, (const uint64_t *)(core_start + at));
+	sha256(core_start, part_size(0), digest);
 	return !memcmp(digest, selfcheck_digest, sizeof digest);
 }
 
@@ -209,11 +230,13 @@ static int hole_is_closed(uint64_t not_affected, uint8_t flush, uint32_t command
 	       (config.flush & flush && (!command || c.r[3] >> command & 1));
 }
 
-static int failures;
+static uint32_t failures;
+static uint64_t failed_lines; /* bit n: line n */
 
-static void line(const char *name, int pass)
+static void line(uint32_t number, const char *name, int pass)
 {
 	failures += !pass;
+	failed_lines |= (uint64_t)!pass << number;
 	print("self-check: %s  %s\n", pass ? "pass" : "FAIL", name);
 	console_flush();
 }
@@ -225,7 +248,7 @@ static void print_registers(void)
 
 		for (uint32_t cpu = 0; cpu < CONFIG_CPUS; cpu++)
 			bad += (uint32_t)(cpu_report[cpu].failed >> i) & 1;
-		line(readings[i].name, !bad);
+		line(i, readings[i].name, !bad);
 		if (bad)
 			print("self-check:       not on %u of %u CPUs\n", bad, (uint32_t)CONFIG_CPUS);
 	}
@@ -247,21 +270,26 @@ static void print_memory_encryption(void)
 void selfcheck_table(void)
 {
 	print_registers();
-	line("the core's code and constants are as linked (SHA-256)", image_is_as_linked());
-	line("Meltdown, L1TF: not affected, no CPU shared, or L1D flushed", hole_is_closed(ARCH_RDCL_NO, FLUSH_L1D, 0));
-	line("MDS, TAA, RFDS: not affected, no CPU shared, or buffers emptied",
+	line(SELFCHECK_IMAGE, "the core's code and constants are as linked (SHA-256)", image_is_as_linked());
+	line(SELFCHECK_L1D, "Meltdown, L1TF: not affected, no CPU shared, or L1D flushed",
+	     hole_is_closed(ARCH_RDCL_NO, FLUSH_L1D, 0));
+	line(SELFCHECK_BUFFERS, "MDS, TAA, RFDS: not affected, no CPU shared, or buffers emptied",
 	     hole_is_closed(ARCH_MDS_NO, FLUSH_BUFFERS, 10));
-	line("branch predictors: no CPU shared, or IBPB", hole_is_closed(0, FLUSH_BRANCH_PREDICTORS, 26));
-	line("iTLB multihit: not affected, or small executable pages",
+	line(SELFCHECK_PREDICTORS, "branch predictors: no CPU shared, or IBPB",
+	     hole_is_closed(0, FLUSH_BRANCH_PREDICTORS, 26));
+	line(SELFCHECK_ITLB, "iTLB multihit: not affected, or small executable pages",
 	     config.itlb_multihit != ITLB_ACCEPT || !vmx_itlb_multihit());
 	if (CONFIG_IOMMU)
-		line("remapping units: DMA and interrupts of devices, by the core's tables",
+		line(SELFCHECK_UNITS, "remapping units: DMA and interrupts of devices, by the core's tables",
 		     vtd_active() && vtd_intact());
+	for (uint32_t part = 0; part < ARRAY_SIZE(parts); part++)
+		for (uint32_t at = 0; at < part_size(part); at += CHUNK)
+			part_sum[part] = sum_chunk(part_sum[part], part, at);
 	print_memory_encryption();
 	for (uint32_t i = 0; i < CONFIG_CPUS; i++)
 		if (config.self_check_kick_us && cpu_is_scheduled(i) && i < kicker)
 			kicker = i;
-	print("self-check: %u failed\n", (uint32_t)failures);
+	print("self-check: %u failed\n", failures);
 	if (failures && config.self_check & SELF_CHECK_REFUSE)
 		refuse("self-check: the configuration allows no line to fail (self_check, at_start)");
 }
@@ -269,6 +297,7 @@ void selfcheck_table(void)
 void selfcheck_first(const struct vcpu *vcpu)
 {
 	mine->due = config.self_check_us ? 0 : ALL;
+	audit(AUDIT_SECURITY, AUDIT_SELF_CHECK, AUDIT_CORE, failures, failed_lines);
 	for (uint32_t i = 0; i < SELFCHECK_READINGS; i++) {
 		mine->reference[i] = take(&readings[i], vcpu);
 		if (i >= FIRST_FIELD && !holds(&readings[i], mine->reference[i]))
@@ -276,13 +305,16 @@ void selfcheck_first(const struct vcpu *vcpu)
 	}
 }
 
-static void differs(const char *what, uint64_t found, uint64_t reference, uint64_t bit)
+/* Recorded and told once: the next step would find the same. */
+static void differs(const char *what, uint64_t found, uint64_t reference, uint32_t number)
 {
+	if (mine->told >> number & 1)
+		return;
+	mine->told |= 1ull << number;
+	audit(AUDIT_SECURITY, AUDIT_DIFFERS, AUDIT_CORE, number, found);
 	if (config.self_check & SELF_CHECK_HALT)
 		panic("self-check: %s: %lx, was %lx", what, found, reference);
-	if (!(mine->told & bit))
-		print("self-check: CPU %u: %s: %lx, was %lx\n", this_cpu->index, what, found, reference);
-	mine->told |= bit;
+	print("self-check: CPU %u: %s: %lx, was %lx\n", this_cpu->index, what, found, reference);
 }
 
 static void look_again(uint32_t i)
@@ -295,19 +327,31 @@ static void look_again(uint32_t i)
 		return;
 	value = take(r, vcpu);
 	if ((value ^ mine->reference[i]) & r->steady)
-		differs(r->name, value, mine->reference[i], 1ull << i);
+		differs(r->name, value, mine->reference[i], i);
 }
 
 static void next_chunk(void)
 {
-	mine->sum = sum_chunk(mine->sum, (const uint64_t *)(core_start + mine->at));
+	const uint32_t part = mine->part;
+
+	mine->sum = sum_chunk(mine->sum, part, mine->at);
 	mine->at += CHUNK;
-	if (mine->at < image_size())
+	if (mine->at < part_size(part))
 		return;
-	if (mine->sum != image_sum)
-		differs("the core's code or constants, sum", mine->sum, image_sum, 1ull << SELFCHECK_READINGS);
+	if (mine->sum != part_sum[part])
+		differs(parts[part].name, mine->sum, part_sum[part], parts[part].line);
+	mine->part = part + 1 < ARRAY_SIZE(parts) ? part + 1 : 0;
 	mine->at = 0;
 	mine->sum = 0;
+}
+
+/* One register, or behind the last of them one remapping unit. */
+static void look_at(uint32_t i)
+{
+	if (i < SELFCHECK_READINGS)
+		look_again(i);
+	else if (CONFIG_IOMMU && !vtd_unit_intact(i - SELFCHECK_READINGS))
+		differs("remapping unit off, or with other tables", i - SELFCHECK_READINGS, 0, SELFCHECK_UNITS);
 }
 
 void selfcheck_step(uint64_t now)
@@ -315,8 +359,8 @@ void selfcheck_step(uint64_t now)
 	if (now < mine->due)
 		return;
 	mine->due = now + config.self_check_us * tsc_khz / 1000;
-	look_again(mine->next);
-	mine->next = mine->next + 1 < SELFCHECK_READINGS ? mine->next + 1 : 0;
+	look_at(mine->next);
+	mine->next = mine->next + 1 < SELFCHECK_READINGS + (CONFIG_IOMMU ? vtd_units() : 0) ? mine->next + 1 : 0;
 	next_chunk();
 	if (this_cpu->index != kicker || now < kick_due)
 		return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What isolation rests on, looked at before any partition runs, and again while they run: control registers, MSRs, the current VMCS, the
- * core's own code and constants. Linked where the configuration has `self_check`.
+ * core's own code and constants, the second-level tables of partitions and devices, remapping units. Linked where the configuration has `self_check`.
  *
  * At the start each CPU looks at its registers, and the boot CPU prints one table of all. In the background each shared CPU takes
  * a step now and then, outside of decisions: one register and 64 bytes. A round of a hundred kilobytes takes some 1,600 steps. What the
@@ -12,15 +12,26 @@
 
 #include <stdint.h>
 
-#define SELFCHECK_READINGS 21u /* lines of the table that are registers */
+#define SELFCHECK_READINGS 21u /* registers: numbers 0 to 20, in the order of the table in core/selfcheck.c */
+
+/* The numbers of all else that is looked at, in the audit too (docs/audit.md). */
+enum {
+	SELFCHECK_IMAGE = SELFCHECK_READINGS,
+	SELFCHECK_L1D,
+	SELFCHECK_BUFFERS,
+	SELFCHECK_PREDICTORS,
+	SELFCHECK_ITLB,
+	SELFCHECK_UNITS,
+	SELFCHECK_TABLES
+};
 
 struct vcpu;
 
 /* Of each CPU. */
 struct selfcheck {
-	uint64_t due, told;                     /* TSC of the next step; bit n: that reading n differs was said */
-	uint64_t sum;                           /* of the core's code and constants, so far in this round */
-	uint32_t at, next;                      /* bytes in `sum`; the reading that comes next */
+	uint64_t due, told;                     /* TSC of the next step; bit n: that number n differs was said */
+	uint64_t sum;                           /* of the part that is being read, so far */
+	uint32_t part, at, next;                /* which part; bytes in `sum`; the register or unit that comes next */
 	uint64_t reference[SELFCHECK_READINGS]; /* as found at the start */
 };
 

@@ -44,6 +44,8 @@ enum audit_class { AUDIT_SECURITY = 1, AUDIT_SAFETY, AUDIT_USER };
 	E(10, LOST, "lost", "kept out by the limit, 0: begins", "error classes of them, bits") \
 	E(11, END, "end by its own call", "code", "-")                                         \
 	E(12, DEVICE, "device", "source ID << 8 | reason", "address or interrupt")             \
+	E(13, SELF_CHECK, "self-check", "failed lines", "their numbers, bits")                 \
+	E(14, DIFFERS, "self-check difference", "number", "found")                             \
 	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                 \
 	E(33, REFUSED, "refused call", "number", "rip")                                        \
 	E(34, NOTE, "note", "-", "-")

@@ -254,13 +254,25 @@ int vtd_active(void)
 	return active != 0;
 }
 
+uint32_t vtd_units(void)
+{
+	return active ? dmar.unit_count : 0;
+}
+
+int vtd_unit_intact(uint32_t unit)
+{
+	const int good = unit_intact(&units[unit]);
+
+	window_close();
+	return good;
+}
+
 int vtd_intact(void)
 {
 	uint32_t good = 0;
 
 	for (uint32_t i = 0; i < dmar.unit_count; i++)
-		good += unit_intact(&units[i]) != 0;
-	window_close();
+		good += vtd_unit_intact(i) != 0;
 	return good == dmar.unit_count;
 }
 

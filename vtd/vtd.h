@@ -30,8 +30,11 @@ void vtd_init(void);
 /* Are devices confined? Constant after vtd_init(). */
 int vtd_active(void);
 
-/* Is every unit as vtd_init() left it: both remappings on, with the core's tables? Any CPU. */
+/* Is every unit as vtd_init() left it: both remappings on, with the core's tables? And one of the vtd_units(), which are 0 where
+ * devices are not confined. Any CPU. */
 int vtd_intact(void);
+uint32_t vtd_units(void);
+int vtd_unit_intact(uint32_t unit);
 
 /* Let a source send one interrupt, as entry `index` of the remapping table. vtd_active() only. Boot CPU, no partition runs. */
 void vtd_interrupt_set(uint32_t index, const struct vtd_interrupt *x);

@@ -11,9 +11,11 @@
 /* A core of two pages. */
 __asm__(".section .rodata\n"
         ".balign 4096\n"
-        ".globl core_start, rodata_end\n"
+        ".globl core_start, rodata_end, data_end, ept_end\n"
         "core_start: .fill 8192, 1, 0x5a\n"
-        "rodata_end: .quad 0\n"
+        "rodata_end:\n"
+        "data_end: .fill 4096, 1, 0\n" /* the place of the second-level tables, which are seen by the window */
+        "ept_end: .quad 0\n"
         ".text\n");
 struct cpu_report cpu_report[CONFIG_CPUS];
 
@@ -31,7 +33,17 @@ void refuse(const char *format, ...)
 	panic("%s", format);
 }
 
+#define WINDOW_HPA 0x40000000ull /* what the seam's window shows */
+
 static struct vcpu *vcpu;
+
+/* The last record of this CPU. */
+static const struct audit_record *recorded(void)
+{
+	const struct audit_ring *ring = this_cpu->audit.ring;
+
+	return &ring->record[(ring->head - 1) & (CONFIG_AUDIT_ENTRIES - 1)];
+}
 
 static int start(void **state)
 {
@@ -41,7 +53,10 @@ static int start(void **state)
 	memset(mine, 0, sizeof *mine);
 	memset(cpu_report, 0, sizeof cpu_report);
 	failures = 0;
-	image_sum = 0;
+	failed_lines = 0;
+	memset(part_sum, 0, sizeof part_sum);
+	handoff.core_hpa = WINDOW_HPA - (uint64_t)(data_end - core_start);
+	memset(seam.guest_page, 0x77, sizeof seam.guest_page);
 	seam.cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_PE;
 	seam.cr4 = CR4_PAE | CR4_MCE | CR4_SMEP | CR4_VMXE;
 	seam_set(VMCS_HOST_CR0, seam.cr0);
@@ -120,6 +135,8 @@ static void test_each_field(void **state)
 			selfcheck_now();
 			assert_true(mine->told == 1ull << (FIRST_FIELD + i));
 			assert_non_null(strstr(seam.text, readings[FIRST_FIELD + i].name));
+			assert_int_equal(recorded()->event, AUDIT_DIFFERS);
+			assert_int_equal(recorded()->a, FIRST_FIELD + i);
 		}
 		assert_int_equal(seam_run(first, 0), END_PANIC);
 	}
@@ -153,22 +170,41 @@ static void test_said_once(void **state)
 
 static void round_of_steps(void)
 {
-	for (uint32_t i = 0; i < image_size() / CHUNK; i++) {
-		mine->due = 0;
-		selfcheck_step(1000000);
-	}
+	for (uint32_t part = 0; part < ARRAY_SIZE(parts); part++)
+		for (uint32_t i = 0; i < part_size(part) / CHUNK; i++) {
+			mine->due = 0;
+			selfcheck_step(1000000);
+		}
 }
 
-static void test_image(void **state)
+static void table(void *argument)
+{
+	(void)argument;
+	selfcheck_table();
+}
+
+/* A round finds nothing; then a word of the tables, and what stands for one of the image, is another. */
+static void test_image_and_tables(void **state)
 {
 	(void)state;
 	assert_false(image_is_as_linked()); /* nobody has written the digest here */
+	assert_int_equal(seam_run(table, 0), END_RETURNED);
 	first(0);
+	assert_int_equal(recorded()->event, AUDIT_SELF_CHECK);
+	assert_int_equal(recorded()->a, failures);
+	assert_true(recorded()->b >> SELFCHECK_IMAGE & 1 && !(recorded()->b >> SELFCHECK_UNITS & 1));
+	round_of_steps();
 	round_of_steps();
 	assert_true(mine->told == 0);
-	image_sum ^= 1; /* stands for a byte of the image that is another */
+	seam.guest_page[4095] ^= 0x80;
 	round_of_steps();
-	assert_true(mine->told == 1ull << SELFCHECK_READINGS);
+	assert_true(mine->told == 1ull << SELFCHECK_TABLES);
+	assert_int_equal(recorded()->event, AUDIT_DIFFERS);
+	assert_int_equal(recorded()->a, SELFCHECK_TABLES);
+	part_sum[0] ^= 1;
+	round_of_steps();
+	assert_true(mine->told == (1ull << SELFCHECK_TABLES | 1ull << SELFCHECK_IMAGE));
+	assert_int_equal(recorded()->a, SELFCHECK_IMAGE);
 }
 
 static void test_steps_keep_their_time(void **state)
@@ -187,12 +223,6 @@ static void test_steps_keep_their_time(void **state)
 	selfcheck_step(501);
 	assert_int_equal(asked, 1);
 	kicker = ~0u;
-}
-
-static void table(void *argument)
-{
-	(void)argument;
-	selfcheck_table();
 }
 
 static void test_table_names_what_failed(void **state)
@@ -214,7 +244,7 @@ int main(void)
 		cmocka_unit_test_setup(test_each_field, start),
 		cmocka_unit_test_setup(test_what_may_change, start),
 		cmocka_unit_test_setup(test_said_once, start),
-		cmocka_unit_test_setup(test_image, start),
+		cmocka_unit_test_setup(test_image_and_tables, start),
 		cmocka_unit_test_setup(test_steps_keep_their_time, start),
 		cmocka_unit_test_setup(test_table_names_what_failed, start),
 	};
