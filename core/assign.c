@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "assign.h"
 
+#include "audit.h"
 #include "console.h"
 #include "core.h"
+#include "flr.h"
 #include "panic.h"
 #include "vmx/pci.h"
 #include "vtd/dmar.h"
@@ -14,19 +16,10 @@
 #define HEADER_TYPE_MASK 0x7f0000u
 #define CLASS 0x08u
 #define CLASS_BRIDGE 6u
-#define EXPRESS_CONTROL 8u
-#define EXPRESS_CONTROL_FLR (1u << 15)
-#define AF_FLR (1u << 25) /* in the capability's first word */
-#define AF_CONTROL 4u
-#define RESET_MS 100u /* within which a function has reset itself (PCI Express 5.0, 6.6.2) */
-#define READY_MS 1000u
 
-struct function {
-	uint16_t source;
-	uint8_t reset; /* one is under way */
-	uint32_t bars[CONFIG_BARS];
-};
-static struct function functions[CONFIG_DEVICES];
+static struct flr functions[CONFIG_DEVICES];
+static uint64_t given, told;             /* bit n: function n has a view; that it stays blocked was said */
+static uint16_t turn[CONFIG_PARTITIONS]; /* whose reset takes the next step */
 
 /* How a function is called in the configuration, for messages. */
 #define NAME "PCI %x:%x.%x of %s"
@@ -42,12 +35,6 @@ static uint32_t read(uint32_t i, uint32_t offset)
 static void write32(uint32_t i, uint32_t offset, uint32_t value)
 {
 	pci_write32(0, functions[i].source, offset, value);
-}
-
-/* It neither uses the bus, nor decodes an address, nor interrupts. */
-static void quiet(uint32_t i)
-{
-	pci_write16(0, functions[i].source, PCI_COMMAND, PCI_COMMAND_NO_INTERRUPT);
 }
 
 static void find(uint32_t i)
@@ -114,61 +101,48 @@ static void check_bar(uint32_t i, uint32_t number)
 		refuse(NAME ": BAR %u at %lx is where the core is", NAME_OF(i), number, at);
 }
 
-/* Begin a function-level reset, if it knows one. */
-static void reset(uint32_t i)
+/* All at once, each within its own time (core/flr.h). */
+static void reset_all(void)
 {
-	const uint32_t express = pci_capability(0, functions[i].source, PCI_CAPABILITY_EXPRESS);
-	const uint32_t af = pci_capability(0, functions[i].source, PCI_CAPABILITY_AF);
+	uint32_t left;
 
-	functions[i].reset = 1;
-	if (express && read(i, express + 4) & PCI_EXPRESS_FLR)
-		pci_write16(0, functions[i].source, express + EXPRESS_CONTROL,
-		            (uint16_t)(read(i, express + EXPRESS_CONTROL) | EXPRESS_CONTROL_FLR));
-	else if (af && read(i, af) & AF_FLR)
-		pci_write16(0, functions[i].source, af + AF_CONTROL, 1);
-	else
-		functions[i].reset = 0;
-}
-
-static void wait_ms(uint64_t ms)
-{
-	const uint64_t end = rdtsc() + ms * tsc_khz;
-
-	while (rdtsc() < end)
+	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
+		flr_begin(&functions[i], rdtsc(), tsc_khz);
+	do {
+		left = 0;
+		for (uint32_t i = 0; i < CONFIG_DEVICES; i++) {
+			flr_step(&functions[i], rdtsc(), tsc_khz);
+			left += !flr_over(&functions[i]);
+		}
 		pause();
+	} while (left);
 }
 
-/* Is it there again, and as it was? Until then it answers with all ones, or not with its number. */
-static int is_back(uint32_t i)
+/* Told once, recorded each time. */
+static void stays_blocked(uint32_t i)
 {
-	const uint64_t end = rdtsc() + READY_MS * tsc_khz;
-	int same = 1;
+	const int lost = functions[i].phase == FLR_LOST;
 
-	while ((uint16_t)read(i, 0) == UINT16_MAX || (uint16_t)read(i, 0) == 1)
-		if (rdtsc() > end)
-			return 0;
-	quiet(i);
-	for (uint32_t n = 0; n < CONFIG_BARS; n++) {
-		write32(i, PCI_BARS + 4 * n, functions[i].bars[n]);
-		same &= read(i, PCI_BARS + 4 * n) == functions[i].bars[n];
-	}
-	return same;
+	audit(AUDIT_SECURITY, AUDIT_BLOCKED, config.devices[i].partition, functions[i].source, (uint64_t)lost);
+	if (!(told >> i & 1))
+		print(NAME ": it %s: it stays blocked\n", NAME_OF(i),
+		      lost ? "did not come back from its reset" : "knows no function-level reset");
+	__atomic_or_fetch(&told, 1ull << i, __ATOMIC_RELAXED);
 }
 
 static void show(uint32_t i)
 {
 	const struct config_device *d = &config.devices[i];
+	const int reset = functions[i].phase == FLR_DONE;
 
-	if (!functions[i].reset && d->reset_required)
-		print(NAME ": it knows no function-level reset: it stays blocked (reset)\n", NAME_OF(i));
-	else if (!is_back(i))
-		print(NAME ": it did not come back from its reset: it stays blocked\n", NAME_OF(i));
-	else {
-		pciview_build(pci_show(i), d, 0, functions[i].source);
-		print(NAME ": %x:%x, in slot %u, %s\n", NAME_OF(i), read(i, 0) & 0xffff, read(i, 0) >> 16,
-		      (uint32_t)d->slot,
-		      functions[i].reset ? "reset" : "NOT RESET, since it knows no function-level reset");
+	if (functions[i].phase == FLR_LOST || (!reset && d->reset_required)) {
+		stays_blocked(i);
+		return;
 	}
+	pciview_build(pci_show(i), d, 0, functions[i].source);
+	given |= 1ull << i;
+	print(NAME ": %x:%x, in slot %u, %s\n", NAME_OF(i), read(i, 0) & 0xffff, read(i, 0) >> 16, (uint32_t)d->slot,
+	      reset ? "reset" : "NOT RESET, since it knows no function-level reset");
 }
 
 /* Where there is one register for all CPUs to name a function with, only one CPU may. */
@@ -189,8 +163,6 @@ static void check_cpus(void)
 
 void assign_init(void)
 {
-	uint32_t resets = 0;
-
 	if (!pci_has_areas())
 		check_cpus();
 	for (uint32_t i = 0; i < CONFIG_DEVICES; i++) {
@@ -200,32 +172,60 @@ void assign_init(void)
 			refuse("device %u of the configuration, for %s: %s", i,
 			       config.partitions[config.devices[i].partition].name, wrong);
 		find(i);
-		quiet(i);
-		for (uint32_t n = 0; n < CONFIG_BARS; n++)
-			functions[i].bars[n] = read(i, PCI_BARS + 4 * n);
+		flr_quiet(&functions[i]);
+		flr_find(&functions[i], functions[i].source);
 		for (uint32_t n = 0; n < CONFIG_BARS; n++)
 			if (config.devices[i].bars[n].size)
 				check_bar(i, n);
 	}
-	wait_ms(RESET_MS); /* for what they had begun */
-	for (uint32_t i = 0; i < CONFIG_DEVICES; i++) {
-		reset(i);
-		resets += functions[i].reset;
-	}
-	if (resets)
-		wait_ms(RESET_MS);
+	reset_all();
 	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
 		show(i);
 	window_close();
 }
 
-/* Before its memory is made new, into which they might write. There is no reset in steps yet, so that they stay blocked. */
+void assign_record(void)
+{
+	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
+		if (!(given >> i & 1))
+			stays_blocked(i);
+}
+
+/* Before its memory is made new, into which they might write. */
 void assign_block(uint16_t partition)
 {
 	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)
 		if (config.devices[i].partition == partition) {
-			quiet(i);
+			flr_begin(&functions[i], rdtsc(), tsc_khz);
 			pci_hide(i);
 		}
 	window_close();
+}
+
+/* What its last user left in it can name memory of another time: at a restart nothing but a reset will do, whatever was enough at the start. */
+static void step(uint32_t i)
+{
+	flr_step(&functions[i], rdtsc(), tsc_khz);
+	window_close();
+	if (!flr_over(&functions[i]))
+		return;
+	if (functions[i].phase == FLR_DONE && given >> i & 1)
+		pci_renew(i);
+	else
+		stays_blocked(i);
+}
+
+int assign_step(uint16_t partition)
+{
+	const uint32_t i = turn[partition];
+	uint32_t left = 0;
+
+	turn[partition] = i + 1 < CONFIG_DEVICES ? (uint16_t)(i + 1) : 0;
+	if (config.devices[i].partition == partition && !flr_over(&functions[i])) {
+		step(i);
+		return 0;
+	}
+	for (uint32_t j = 0; j < CONFIG_DEVICES; j++)
+		left += config.devices[j].partition == partition && !flr_over(&functions[j]);
+	return !left;
 }

@@ -12,8 +12,15 @@
  */
 void assign_init(void);
 
-/* The partition is stopped, or to be loaded again: its functions may use the bus no more, and it does not see them any more. The CPU of its vCPU 0,
- * while none of its vCPUs runs. */
+/* Those that stay blocked since the start: into the audit of the CPU that calls. */
+void assign_record(void);
+
+/* The partition is stopped, or to be loaded again: its functions may use the bus no more, and it does not see them any more; the reset of
+ * each begins. The CPU of its vCPU 0, while none of its vCPUs runs. */
 void assign_block(uint16_t partition);
+
+/* ... and goes on with a step, of one function. Returns 1, and has done nothing, when all are over: what was reset is seen again, as new; what was not stays blocked.
+ * At most 1.2 s; the same CPU. */
+int assign_step(uint16_t partition);
 
 #endif

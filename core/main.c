@@ -105,6 +105,8 @@ void cpu_run(uint32_t index)
 	audit_init();
 	if (CONFIG_IOMMU && !index)
 		vtd_record();
+	if (CONFIG_DEVICES && !index)
+		assign_record();
 	vmx_on(this_cpu->vmxon_region, cpu_phys(this_cpu->vmxon_region));
 	if (cpu_is_scheduled(index))
 		scheduled_run(epoch);

@@ -85,7 +85,7 @@ void audit_boot(void)
 		                       .stride = (uint32_t)(config.memories[CONFIG_AUDIT_MEMORY].size / CONFIG_CPUS),
 		                       .identity = CONFIG_AUDIT_IDENTITY,
 		                       .tsc_khz = tsc_khz };
-	enum survivor found[CONFIG_CPUS];
+	enum survivor found[CONFIG_CPUS] = { 0 }; /* of one CPU, gcc sees it used before */
 
 	for (header.cpu = 0; header.cpu < CONFIG_CPUS; header.cpu++) {
 		const struct audit_ring *ring = (const void *)window_pair(at + header.cpu * header.stride);

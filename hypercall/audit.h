@@ -46,6 +46,7 @@ enum audit_class { AUDIT_SECURITY = 1, AUDIT_SAFETY, AUDIT_USER };
 	E(12, DEVICE, "device", "source ID << 8 | reason", "address or interrupt")             \
 	E(13, SELF_CHECK, "self-check", "failed lines", "their numbers, bits")                 \
 	E(14, DIFFERS, "self-check difference", "number", "found")                             \
+	E(15, BLOCKED, "device blocked", "source ID", "0: no reset, 1: did not come back")     \
 	E(32, FORBIDDEN, "forbidden", "error class", "detail")                                 \
 	E(33, REFUSED, "refused call", "number", "rip")                                        \
 	E(34, NOTE, "note", "-", "-")

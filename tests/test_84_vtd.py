@@ -44,6 +44,7 @@ def test_isolation(machine):
     assert arrived == ["MSI with its own index", "MSI with its own index and a subhandle", "MSI of that other device",
                        "I/O APIC through its entry"]
     assert len(re.findall(r"exerciser: .*: blocked, ", log)) == 7
+    assert re.search(r"exerciser: NVMe controller reset in 1\d\d ms, control 460001 before, 0 after", log), log
     assert "exerciser: a fault wakes a CPU that sleeps without interrupts" in log
     core = int(re.search(r"core at (\w+), \d+ KiB", log)[1], 16)
     told = re.findall(r"device 0:5\.0: blocked (\w+) at (\w+): (.*?)\r?$", log, re.MULTILINE)

@@ -4,11 +4,14 @@ import re
 
 import pytest
 
+import auditfile
 import image
 
 NIC = ["pci: enabled=1, chipset=i440fx, slot1=e1000",
        'e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=vnet, ethdev="."']
 BUS_MASTER = 4
+BLOCKED = 15    # hypercall/audit.h
+W = 1500
 
 
 @pytest.mark.time_limit(90)
@@ -42,3 +45,21 @@ def test_what_is_not_as_the_configuration_says(machine, tmp_path, old, new, word
     m.wait_for(words, timeout=40, on="e9")
     if "blocked" in words:
         m.wait_for(r"^\[nic\] nic: WRONG: device: ffffffff", timeout=40, on="e9")
+
+
+@pytest.mark.time_limit(90)
+def test_started_again_without_a_reset(machine):
+    """A partition that ended with its device at work. The device is quiet from then on, by the emulator's own log; it knows no reset, so that
+    it stays blocked, with a record; and all that in steps below W."""
+    m = image.boot(machine, "nic_again", memory=1024, overrides=NIC + ["debug: action=ignore, e1000a=report"])
+    m.wait_for(r"^\[nic\] RESULT nicagain device ffffffff command ffffffff", timeout=70, on="e9")
+    stay = m.wait_for(r"^\[core\] nic: vCPU 0 stopped: .* longest stay in root mode (\d+) ticks", timeout=20, on="e9")
+    m.wait_for(r"^\[reader\] AUDIT .* end by its own call", timeout=20, on="e9")
+    assert int(stay[1]) < W
+    assert re.findall(r"^\[nic\] nicagain: (.*?)\r?$", m.e9, re.MULTILINE) == ["device 100e8086 command 0", "command 6, ends"]
+    assert m.e9.count("PCI 0:2.0 of nic: it knows no function-level reset: it stays blocked") == 1
+    assert [(r.kind, r.partition, r.a, r.b) for r in auditfile.read(m.e9.encode()).records if r.event == BLOCKED] == [(1, 1, 0x10, 0)]
+    m.kill()
+    with open(m.path("bochs.log"), encoding="utf-8", errors="replace") as log:
+        commands = re.findall(r"\[E1000A\] write PCI register 0x04 value 0x([0-9A-F]+) ", log.read())
+    assert commands[commands.index("0006") + 1] == "0400", "the next is the core's: no bus, no registers, no interrupt"

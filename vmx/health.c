@@ -331,6 +331,10 @@ enum health_progress health_step(struct vcpu *vcpu)
 		health_busy[p] = BEGIN;
 		break;
 	case BEGIN:
+		if (CONFIG_DEVICES && !assign_step(p)) {
+			pause();
+			break;
+		}
 		change(vcpu, LIFE_LOADED, BH_REASON_LOADED);
 		break;
 	default:

@@ -21,6 +21,13 @@ void pci_hide(uint32_t index)
 	__atomic_and_fetch(&shown, ~(1ull << index), __ATOMIC_SEQ_CST);
 }
 
+void pci_renew(uint32_t index)
+{
+	pciview_renew(&views[index]);
+	__atomic_store_n(&address[config.devices[index].partition], 0, __ATOMIC_RELAXED);
+	__atomic_or_fetch(&shown, 1ull << index, __ATOMIC_SEQ_CST);
+}
+
 static struct pci_view *find(uint16_t partition, uint32_t slot)
 {
 	for (uint32_t i = 0; i < CONFIG_DEVICES; i++)

@@ -12,6 +12,9 @@ struct pci_view *pci_show(uint32_t index);
 /* ... no more. Any CPU. */
 void pci_hide(uint32_t index);
 
+/* ... and again, as it was first shown. Any CPU, while none of the partition's vCPUs runs. */
+void pci_renew(uint32_t index);
+
 /* An access to one of the ports, `size` 1, 2 or 4. */
 uint32_t pci_port_in(const struct vcpu *vcpu, uint32_t port, uint32_t size);
 void pci_port_out(const struct vcpu *vcpu, uint32_t port, uint32_t size, uint32_t value);

@@ -69,6 +69,14 @@ void pciview_build(struct pci_view *v, const struct config_device *d, uint16_t s
 		}
 	if (express && express <= 0x100 - EXPRESS_SIZE)
 		show_express(v, express);
+	for (uint32_t i = 0; i < CONFIG_BARS; i++)
+		v->bars[i] = v->r[PCI_BARS / 4 + i].value;
+}
+
+void pciview_renew(struct pci_view *v)
+{
+	for (uint32_t i = 0; i < CONFIG_BARS; i++)
+		v->r[PCI_BARS / 4 + i].value = v->bars[i];
 }
 
 uint32_t pciview_read(const struct pci_view *v, uint32_t offset)

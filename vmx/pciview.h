@@ -16,12 +16,9 @@
 
 #define PCI_REGISTERS 64u
 
-#define PCI_BARS 0x10u
 #define PCI_BAR_IO 1u
 #define PCI_BAR_64 4u
 #define PCI_BAR_64_MASK 7u
-#define PCI_CAPABILITY_AF 0x13u    /* advanced features: the other way to a function-level reset */
-#define PCI_EXPRESS_FLR (1u << 28) /* in device capabilities, at 4 */
 
 struct pci_register {
 	uint32_t real;  /* bits read from the function; `value` has the others */
@@ -33,10 +30,14 @@ struct pci_register {
 struct pci_view {
 	uint16_t segment, source;
 	struct pci_register r[PCI_REGISTERS];
+	uint32_t bars[CONFIG_BARS]; /* values, as they were built */
 };
 
 /* Make the view of the function at `source`, as `d` says. It is there, and its BARs are as `d` says. */
 void pciview_build(struct pci_view *v, const struct config_device *d, uint16_t segment, uint16_t source);
+
+/* As it was built: what the partition wrote into it is gone. */
+void pciview_renew(struct pci_view *v);
 
 /* A register, `offset` a multiple of 4 below 256. */
 uint32_t pciview_read(const struct pci_view *v, uint32_t offset);

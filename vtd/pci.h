@@ -22,9 +22,12 @@ const char *pci_find(struct acpi *acpi);
 #define PCI_STATUS_CAPABILITIES (1u << 20) /* in the word at PCI_COMMAND */
 #define PCI_HEADER 0x0cu
 #define PCI_HEADER_MULTI_FUNCTION (1u << 23)
+#define PCI_BARS 0x10u
 #define PCI_CAPABILITIES 0x34u
 #define PCI_CAPABILITIES_MAX 48u /* as many as configuration space has room for */
 #define PCI_CAPABILITY_EXPRESS 0x10u
+#define PCI_CAPABILITY_AF 0x13u    /* advanced features: the other way to a function-level reset */
+#define PCI_EXPRESS_FLR (1u << 28) /* in device capabilities, at 4 */
 
 /* A register, all ones where there is no function. A pci_reader. */
 uint32_t pci_read(void *context, uint16_t segment, uint16_t source, uint32_t offset);

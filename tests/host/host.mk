@@ -10,6 +10,7 @@ HOST_auditor := tests/auditor/auditor.c tests/auditor/control.c tests/auditor/ho
 	tests/auditor/good.c
 HOST_consolemux := core/consolemux.c
 HOST_decode := vmx/decode.c tests/host/decode_forms.asm
+HOST_flr := core/flr.c
 HOST_ioapic := vmx/ioapic.c
 HOST_lapic := vmx/lapic.c
 HOST_lapic_timer := vmx/lapic.c

@@ -163,6 +163,20 @@ static void test_sizing(void **state)
 	assert_int_equal(writes, 0); /* the function has seen nothing of it */
 }
 
+/* A partition that is started again finds its BARs where they were. */
+static void test_renew(void **state)
+{
+	struct pci_view v = built(&device);
+	const struct pci_view before = v;
+
+	(void)state;
+	for (uint32_t offset = 0; offset < 256; offset += 4)
+		pciview_write(&v, offset, 4, 0x5a5a5a5a);
+	assert_true(memcmp(&v, &before, sizeof v) != 0);
+	pciview_renew(&v);
+	assert_memory_equal(&v, &before, sizeof v);
+}
+
 static void test_command(void **state)
 {
 	struct config_device d = device;
@@ -235,7 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_shown),    cmocka_unit_test(test_without_capabilities),
 		cmocka_unit_test(test_capability_lists), cmocka_unit_test(test_sizing),
-		cmocka_unit_test(test_command),          cmocka_unit_test(test_nothing_else),
+		cmocka_unit_test(test_renew), cmocka_unit_test(test_command),          cmocka_unit_test(test_nothing_else),
 		cmocka_unit_test(test_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /* The exerciser's third part: devices that fetch commands from memory, each in its own way. See exerciser.c. */
 #include "tests/vtd/exerciser.h"
 
+#include "core/flr.h"
+
 #define LOOKS 400u
 
 static uint32_t tried;
@@ -84,6 +86,28 @@ static void nvme(const struct edu *e, uint64_t address)
 		nvme_command(e, address, COMPLETIONS);
 }
 
+/* As at a restart of its partition: the controller is at work, and is as new when it comes back, without the bus. */
+static void nvme_reset(const struct edu *e)
+{
+	const uint64_t begun = rdtsc();
+	uint32_t before, after;
+	struct flr f;
+
+	nvme_command(e, COMMANDS, COMPLETIONS);
+	before = at(e, NVME_CC)[0];
+	flr_find(&f, e->source);
+	for (flr_begin(&f, rdtsc(), tsc_khz); !flr_over(&f); flr_step(&f, rdtsc(), tsc_khz))
+		pause();
+	check(f.phase == FLR_DONE, "the NVMe controller was not reset", e, 0, f.phase);
+	check((pci_read(0, 0, e->source, PCI_COMMAND) & 0x407) == PCI_COMMAND_NO_INTERRUPT,
+	      "it may use the bus after its reset", e, 0, pci_read(0, 0, e->source, PCI_COMMAND));
+	pci_write16(0, e->source, PCI_COMMAND, PCI_COMMAND_MEMORY); /* its registers are where they were */
+	after = at(e, NVME_CC)[0]; /* QEMU keeps the queues' addresses, as at a reset by this register */
+	check(before & 1 && !after, "the NVMe controller has kept what it was told", e, before, after);
+	print("exerciser: NVMe controller reset in %u ms, control %x before, %x after\n",
+	      (uint32_t)((rdtsc() - begun) / tsc_khz), before, after);
+}
+
 /* ---- e1000e (82574L datasheet, 7.2): descriptors of what it is to send ------------------------------------------------ */
 
 #define E1000E_ID 0x10d38086u
@@ -129,6 +153,7 @@ uint32_t try_others(void)
 		pci_write16(0, e.source, 4, 6);
 		for_addresses(nvme, &e);
 		print("exerciser: NVMe controller: %u combinations\n", tried);
+		nvme_reset(&e);
 	}
 	if (find_device(&e, &e1000e_path, E1000E_ID)) {
 		const uint32_t before = tried;
