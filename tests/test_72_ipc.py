@@ -75,13 +75,17 @@ def plan(tmp_path, change):
 @pytest.mark.parametrize("old, new, way", [
     ("from: writer,  to: [reader, hostile]", "from: source,  to: [reader, sink]",
      "source -> sink by sampling channel speed"),
+    ("  - name: sink\n", "  - name: sink\n    watches: [source]\n", "source -> sink by state"),
+    ("  - name: source\n", "  - name: source\n    controls: [sink]\n", "source -> sink by control"),
+    ("  - name: source\n", "  - name: source\n    standby: sink\n    on_error: {memory: failover}\n", "source -> sink by fail-over"),
+    ("  - name: source\n", "  - name: source\n    failure_schedule: normal\n    on_error: {memory: switch_schedule}\n", "source -> sink by schedule"),
     ("from: hostile, to: [reader], size: 16", "from: source, to: [sink], size: 16", "source -> sink by queuing channel noise"),
     ("from: [hostile], to: reader, vector", "from: [source], to: sink, vector", "source -> sink by doorbell knock"),
     ("\n    hypercalls: [version, console, counters, stop]\n  - name: filter",
      "\n    hypercalls: [version]\n    set_schedule: true\n  - name: filter", "source -> sink by schedule"),
     ("trace: none\n", "trace: {entries: 64}\n", "source -> sink by the core's trace"),
     ("from: filter,  to: [sink]", "from: hostile,  to: [sink]", "there is no way from 'source' to 'sink' at all"),
-], ids=["channel", "queue", "doorbell", "schedule", "trace", "none"])
+], ids=["channel", "watches", "controls", "standby", "failure_schedule", "queue", "doorbell", "schedule", "trace", "none"])
 def test_flows_are_proved(tmp_path, old, new, way):
     """Any other way between the two is found and named."""
     def change(text):

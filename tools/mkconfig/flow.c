@@ -66,7 +66,7 @@ static bool can(const struct config_partition *p, unsigned memory, unsigned righ
 	return false;
 }
 
-/* The trace tells what all partitions do. */
+/* Trace, audit and counters tell what all partitions do. */
 static void add_memories(const struct plan *plan)
 {
 	for (unsigned m = 0; m < plan->config.memory_count; m++) {
@@ -83,6 +83,32 @@ static void add_memories(const struct plan *plan)
 	}
 }
 
+static bool has_action(const struct config_partition *p, enum error_action action)
+{
+	for (unsigned i = 0; i < ERROR_CLASS_COUNT; i++)
+		if (p->action[i] == action)
+			return true;
+	return false;
+}
+
+/* Who watches sees each change in the life of another, and errors call him; who controls decides whether it runs, which it sees. So does a standby that an
+ * error starts, and everybody when it changes the schedule. */
+static void add_lives(const struct plan *plan, unsigned a, unsigned b)
+{
+	const struct config_partition *p = &plan->partitions[a], *other = &plan->partitions[b];
+
+	if (p->health == NULL || other->health == NULL)
+		return;
+	if ((p->health->watches >> b & 1) != 0)
+		add(b, a, "state", "style=dotted");
+	if ((p->health->controls >> b & 1) != 0)
+		add(a, b, "control", "style=bold");
+	if (p->health->standby == b && has_action(p, ACTION_FAILOVER))
+		add(a, b, "fail-over", "style=dotted");
+	if (has_action(p, ACTION_SCHEDULE))
+		add(a, b, "schedule", "style=dotted");
+}
+
 static void add_rights(const struct plan *plan)
 {
 	for (unsigned a = 0; a < plan->config.partition_count; a++) {
@@ -91,9 +117,11 @@ static void add_rights(const struct plan *plan)
 			add(a, p->companion, "companion", "style=bold");
 			add(p->companion, a, "companion", "style=bold");
 		}
-		for (unsigned b = 0; b < plan->config.partition_count; b++)
+		for (unsigned b = 0; b < plan->config.partition_count; b++) {
 			if ((p->hypercalls >> BH_SET_SCHEDULE & 1) != 0)
 				add(a, b, "schedule", "style=dotted");
+			add_lives(plan, a, b);
+		}
 	}
 }
 

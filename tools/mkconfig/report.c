@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What each partition may do, in words: the allow lists that the build prints, and the plan as a text table. */
 #include "mkconfig.h"
+#include "../../hypercall/abi.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -27,12 +28,31 @@ const char *boot_text(const struct plan_partition *x)
 
 const char *hypercalls_text(const struct config_partition *p)
 {
-	static const char *const calls[] = { "version",      "console write", "console read", "counters",    "stop",
-		                             "set schedule", "port send",     "port receive", "port status", "ring" };
+	static const char *const calls[] = {
+		[BH_VERSION] = "version",
+		[BH_CONSOLE_WRITE] = "console write",
+		[BH_CONSOLE_READ] = "console read",
+		[BH_COUNTER] = "counters",
+		[BH_STOP] = "stop",
+		[BH_SET_SCHEDULE] = "set schedule",
+		[BH_PORT_SEND] = "port send",
+		[BH_PORT_RECEIVE] = "port receive",
+		[BH_PORT_STATUS] = "port status",
+		[BH_RING] = "ring",
+		[BH_PARTITION_STATUS] = "partition status",
+		[BH_PARTITION_STOP] = "partition stop",
+		[BH_PARTITION_START] = "partition start",
+		[BH_PARTITION_RESET] = "partition reset",
+		[BH_HEARTBEAT] = "heartbeat",
+		[BH_RAISE_ERROR] = "raise error",
+		[BH_SEAL] = "seal",
+		[BH_EVENTS] = "events",
+		[BH_AUDIT] = "audit",
+	};
 	const char *list = "";
 
 	for (unsigned i = 0; i < LENGTH(calls); i++)
-		if ((p->hypercalls >> i & 1) != 0)
+		if ((p->hypercalls >> i & 1) != 0 && calls[i] != NULL)
 			list = text("%s%s%s", list, list[0] != '\0' ? ", " : "", calls[i]);
 	return list[0] != '\0' ? list : "none";
 }
