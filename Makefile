@@ -260,13 +260,13 @@ include tests/fuzz/fuzz.mk
 
 # Of use elsewhere: make bench, make test-long, make check.
 NOT_TESTED := $(addprefix tests/system/,bench%.yaml latency.yaml linux_four.yaml whole.yaml)
-TEST_CONFIGS := config/demo.yaml config/scheduled.yaml $(filter-out $(NOT_TESTED),$(wildcard tests/system/*.yaml tests/vtd/*.yaml)) \
+TEST_CONFIGS := config/demo.yaml config/plant.yaml config/scheduled.yaml $(filter-out $(NOT_TESTED),$(wildcard tests/system/*.yaml tests/vtd/*.yaml)) \
 	$(if $(wildcard $(RT)/vmlinuz),tests/long/rt_dedicated.yaml)
 .PHONY: test-images doctor
 # One image a configuration, each in a directory of its own: build/NAME/bulkhead.efi.
 # What several need is there first: they are built side by side.
 test-images: $(BUILD)/mkconfig guest selfcheck $(BUILD)/dsdt.aml $(BUILD)/dsdt_ioapic.aml $(BUILD)/coredigest $(BUILD)/payload/vmlinuz \
-		$(BUILD)/payload/initrd.cpio.gz $(BUILD)/payload/memtest
+		$(BUILD)/payload/initrd.cpio.gz $(BUILD)/payload/initrd-audit.cpio.gz $(BUILD)/payload/memtest
 	@printf '%s\n' $(TEST_CONFIGS) | xargs -P $(TEST_JOBS) -I{} $(MAKE) --no-print-directory CONFIG={} image
 	@$(MAKE) --no-print-directory CONFIG=tests/system/hello.yaml probe
 doctor: selfcheck
@@ -296,7 +296,7 @@ test:
 test-long:
 	tools/setup
 	tools/doctor
-	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml $(wildcard tests/long/smp*.yaml) tests/long/nic_linux.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml tests/system/restart.yaml $(wildcard tests/long/smp*.yaml tests/long/restart*.yaml) tests/long/nic_linux.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
 	rm -rf $(BUILD)/long
 	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 

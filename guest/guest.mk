@@ -22,10 +22,16 @@ GUEST_KIT_OBJECTS := $(patsubst guest/kit/%,$(GUEST_OUT)/kit/%.o,$(addprefix gue
 # GUEST_DEFINES_<variant>, GUEST_SOURCE_<variant>. Variants keep objects of their own.
 GUEST_FATAL_KINDS := $(patsubst fatal_%,%,$(shell sed -n 's/^void \(fatal_[a-z0-9]*\)(const struct kit_info \*info);.*/\1/p' guest/apps/fatal/fatal.h))
 GUEST_APPS := $(filter-out fatal,$(basename $(notdir $(wildcard guest/apps/*.c)))) rtbench rtspin rtload hostile_late hostile_shared tracebench tracewrite auditwrite counterswrite \
-	phoenix_few phoenix_many \
+	phoenix_few phoenix_many phoenix_large filter_live rtorders rthist \
 	$(addprefix hostile_,$(GUEST_FATAL_KINDS))
 GUEST_SOURCE_rtbench := rt
 GUEST_DEFINES_rtbench := -DRT_BENCH=1
+GUEST_SOURCE_rthist := rt
+GUEST_DEFINES_rthist := -DRT_BENCH=1 -DRT_PERIODS=1000u -DRT_ROUNDS=10u
+GUEST_SOURCE_rtorders := rt
+GUEST_DEFINES_rtorders := -DRT_ORDERS=1
+GUEST_SOURCE_filter_live := filter
+GUEST_DEFINES_filter_live := -DFILTER_LIVE=1
 GUEST_SOURCE_rtspin := rt
 GUEST_DEFINES_rtspin := -DRT_BENCH=1 -DRT_SPIN=1
 GUEST_SOURCE_rtload := rt
@@ -49,6 +55,8 @@ GUEST_SOURCE_phoenix_few := phoenix
 GUEST_DEFINES_phoenix_few := -DPHOENIX_LIVES=30u
 GUEST_SOURCE_phoenix_many := phoenix
 GUEST_DEFINES_phoenix_many := -DPHOENIX_LIVES=10000u
+GUEST_SOURCE_phoenix_large := phoenix
+GUEST_DEFINES_phoenix_large := -DPHOENIX_LIVES=11u
 $(foreach k,$(GUEST_FATAL_KINDS),$(eval GUEST_SOURCE_hostile_$k := fatal) \
 	$(eval GUEST_DEFINES_hostile_$k := -DFATAL_KIND=$k))
 

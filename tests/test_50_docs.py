@@ -177,6 +177,26 @@ def test_plan_picture_is_the_demos(tmp_path):
     assert made == (ROOT / "docs/plan.svg").read_bytes(), f"docs/plan.svg is stale: {UPDATE}"
 
 
+def draw_flows(to):
+    graph = to.with_suffix(".dot")
+    subprocess.run([BUILD / "mkconfig", "plan", "config/plant.yaml", "--root", BUILD, "--dot", graph], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL, timeout=60)
+    subprocess.run(["dot", "-Tsvg", graph, "-o", to], check=True, timeout=60)
+    graph.unlink()
+
+
+def drawn(svg):
+    """Nodes, arrows and labels: where they are is up to the version of graphviz."""
+    return sorted(re.findall(r"<(?:title|text)\b[^>]*>(.*?)<", svg.read_text(encoding="utf-8")))
+
+
+def test_flows_picture_is_the_plants(tmp_path):
+    draw_flows(tmp_path / "flows.svg")
+    made = drawn(tmp_path / "flows.svg")
+    assert len(made) > 20
+    assert made == drawn(ROOT / "docs/flows.svg"), f"docs/flows.svg is stale: {UPDATE}"
+
+
 def test_figures_of_the_readme():
     """Each figure of the README's table is in docs/figures.md."""
     section = text("README.md").split("## Figures\n")[1].split("\n## ")[0]
@@ -227,13 +247,14 @@ def test_walk_through_partition(tmp_path):
 
 
 def update():
-    """Writes what is taken over from the build: the MSR rows of docs/abi.md, and docs/plan.svg."""
+    """Writes what is taken over from the build: the MSR rows of docs/abi.md, docs/plan.svg, and docs/flows.svg."""
     rows, ports = demo_rights()
     page = text("docs/abi.md")
     for begin, block in ("0x", "\n".join(rows)), ("ports:", ports):
         page = re.sub(rf"^```\n{begin}.*?\n```$", lambda _: f"```\n{block}\n```", page, count=1, flags=re.M | re.S)
     (ROOT / "docs/abi.md").write_text(page, encoding="utf-8")
     draw_plan(ROOT / "docs/plan.svg")
+    draw_flows(ROOT / "docs/flows.svg")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@
  *   rtbench  (RT_BENCH) silent for RT_PERIODS, result, histogram, end
  *   rtspin   (RT_BENCH, RT_SPIN) the same, waiting in a loop and not in HLT
  *   rtload   (RT_BENCH, RT_DELAY_MS) the same, but on Bulkhead it begins late, when the other partitions are at work
+ *   rthist   (RT_BENCH, RT_ROUNDS) as rtbench, ten times 1000 periods: one time is like another unless somebody interferes
+ *   rtorders (RT_ORDERS) as rt; takes an order a period from the channel `checked`, and tells its state by the channel `level`
  *
  * Latency is from the deadline to the handler's first RDTSC. The line is written in pieces, one hypercall a period, so
  * that the console never makes the task late.
  */
 #include "kit.h"
 #include "hypercall/abi.h"
+#include "plant.h"
 
 #ifndef RT_PERIODS
 #define RT_PERIODS 10000u
@@ -21,6 +24,14 @@
 #endif
 #ifndef RT_SPIN
 #define RT_SPIN 0
+#endif
+
+#ifndef RT_ROUNDS
+#define RT_ROUNDS 1u
+#endif
+
+#ifndef RT_ORDERS
+#define RT_ORDERS 0
 #endif
 
 #ifndef RT_DELAY_MS
@@ -89,10 +100,13 @@ static void on_timer(struct kit_frame *frame)
 	fired++;
 }
 
+/* A later round keeps the place of its deadlines in the frame of a shared CPU. */
 static void start(void)
 {
+	const uint64_t first = rdtsc() + FIRST_DEADLINE_MS * period * HZ / 1000;
+
 	kit_timer_start(on_timer);
-	deadline = rdtsc() + FIRST_DEADLINE_MS * period * HZ / 1000;
+	deadline = deadline ? deadline + (first - deadline) / period * period : first;
 	kit_timer_at(deadline);
 }
 
@@ -146,9 +160,28 @@ static void bench(void)
 	kit_printf("END rt\n");
 }
 
-/* Interrupts stay on while a line is made: only an exit can delay the handler. */
-static _Noreturn void demo(void)
+/* The next setpoint, if the filter has passed one, and what becomes of it. Returns the hypercalls it took. */
+static uint64_t take_order(const struct kit_info *info, struct plant_level *level)
 {
+	const struct port_slot *slot = kit_port_receive(kit_port(info, "checked"), 0);
+
+	if (slot) {
+		const struct order *o = (const struct order *)slot->message;
+
+		level->orders++;
+		level->wrong += slot->length != sizeof *o || !o->passed || o->kind == ORDER_FORBIDDEN ||
+		                o->value > ORDER_LIMIT;
+		level->setpoint = o->value;
+	}
+	level->periods = fired;
+	kit_port_send(kit_port(info, "level"), level, sizeof *level);
+	return 2;
+}
+
+/* Interrupts stay on while a line is made: only an exit can delay the handler. */
+static _Noreturn void demo(const struct kit_info *info)
+{
+	struct plant_level level = { 0 };
 	char line[160];
 	size_t size = 0, sent = 0;
 	uint64_t own = 0, own_total = 0; /* hypercalls since the last line, since the start */
@@ -157,6 +190,8 @@ static _Noreturn void demo(void)
 	for (uint64_t lines = 0;;) {
 		wait_period();
 		sti();
+		if (RT_ORDERS)
+			own += take_order(info, &level);
 		if (sent < size) {
 			sent += kit_write_some(line + sent, size - sent);
 			own++;
@@ -173,7 +208,7 @@ static _Noreturn void demo(void)
 		                            due(lines), r->missed, r->min, median(r), r->max,
 		                            now < 0 ? -1 : now - before, own);
 		sent = 0;
-		if (lines == RT_PERIODS / LINE_PERIODS) {
+		if (!RT_ORDERS && lines == RT_PERIODS / LINE_PERIODS) {
 			print_result(unasked(first, now, own_total - 1));
 			kit_printf("END rt\n");
 			now = kit_counter(BH_COUNTER_EXITS);
@@ -182,6 +217,18 @@ static _Noreturn void demo(void)
 		own = 0;
 		memset(r, 0, sizeof *r);
 	}
+}
+
+/* After a round: its timer off, nothing pending, no period counted. */
+static void forget(void)
+{
+	sti();
+	pause();
+	pause();
+	cli();
+	kit_timer_at(0);
+	memset(&all, 0, sizeof all);
+	fired = 0;
 }
 
 static void wait_ms(uint64_t ms, uint64_t khz)
@@ -201,11 +248,14 @@ int main(const struct kit_info *info)
 	kit_printf("rt: %s, %u Hz, TSC %lu kHz, %u periods measured\n", info->name, HZ, khz, RT_PERIODS);
 	wait_ms(SETTLE_MS, khz);
 	if (!RT_BENCH)
-		demo();
+		demo(info);
 	if (kit_on_bulkhead())
 		wait_ms(RT_DELAY_MS, khz);
-	kit_printf("BEGIN rt\n");
-	wait_ms(SETTLE_MS, khz);
-	bench();
+	for (unsigned round = 0; round < RT_ROUNDS; round++) {
+		kit_printf("BEGIN rt\n");
+		wait_ms(SETTLE_MS, khz);
+		bench();
+		forget();
+	}
 	return 0;
 }
