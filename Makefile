@@ -135,7 +135,7 @@ endif
 ifneq ($(filter-out 0,$(CONFIG_DEVICES)),)
 CORE_C += config/validate_pci.c
 else
-CORE_C := $(filter-out core/assign.c core/flr.c vmx/pci.c vmx/pciview.c,$(CORE_C))
+CORE_C := $(filter-out core/assign.c core/flr.c vtd/page.c vmx/pci.c vmx/pciview.c,$(CORE_C))
 endif
 ifeq ($(filter-out 0,$(CONFIG_COMPANIONS)),)
 CORE_C := $(filter-out vmx/companion.c,$(CORE_C))

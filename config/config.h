@@ -200,6 +200,8 @@ struct config_bar {
 	uint64_t hpa, gpa,
 		size; /* io: ports, gpa = hpa; else multiples of PAGE_SIZE. Size: a power of two; 0: hidden, or none */
 	uint8_t io;
+	uint16_t
+		small; /* a BAR of so many bytes at the page's begin, which nothing else on the machine is in; 0: it has `size` bytes */
 };
 
 /*

@@ -15,8 +15,12 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 static bool bar_valid(const struct config_bar *b)
 {
 	if (b->io)
-		return b->io == 1 && b->size >= 4 && b->size <= 256 && (b->size & (b->size - 1)) == 0 &&
-		       b->hpa % b->size == 0 && b->hpa + b->size <= 0x10000 && b->hpa != 0 && b->gpa == b->hpa;
+		return b->io == 1 && b->small == 0 && b->size >= 4 && b->size <= 256 &&
+		       (b->size & (b->size - 1)) == 0 && b->hpa % b->size == 0 && b->hpa + b->size <= 0x10000 &&
+		       b->hpa != 0 && b->gpa == b->hpa;
+	if (b->small != 0 &&
+	    (b->size != PAGE_SIZE || b->small < 16 || b->small >= PAGE_SIZE || (b->small & (b->small - 1)) != 0))
+		return false;
 	return b->size % PAGE_SIZE == 0 && b->size <= ADDRESS_LIMIT && (b->size & (b->size - 1)) == 0 &&
 	       (b->hpa | b->gpa) % b->size == 0 && b->hpa != 0 && b->gpa != 0 && b->hpa < ADDRESS_LIMIT &&
 	       b->gpa < ADDRESS_LIMIT;

@@ -82,15 +82,17 @@ static void check_bar(uint32_t i, uint32_t number)
 	const struct config_bar *b = &config.devices[i].bars[number];
 	uint64_t at;
 	uint32_t io;
-	const uint64_t size = probe(i, number, &at, &io);
+	const uint64_t size = probe(i, number, &at, &io), wanted = b->small ? b->small : b->size;
 
-	if (size != b->size || at != b->hpa || io != b->io) {
+	if (size != wanted || at != b->hpa || io != b->io) {
 		print(NAME ": BAR %u is %s at %lx, size %lx\n", NAME_OF(i), number, io ? "io" : "memory", at, size);
 		refuse(NAME ": the configuration says %s at %lx, size %lx", NAME_OF(i), b->io ? "io" : "memory", b->hpa,
-		       b->size);
+		       wanted);
 	}
 	if (b->io)
 		return;
+	if (b->small && !pci_page_is_own(functions[i].source, number, at))
+		refuse(NAME ": BAR %u at %lx is not alone in its page", NAME_OF(i), number, at);
 	if (mtrr_is_write_back(at, size))
 		refuse(NAME ": BAR %u at %lx is where memory is, by the MTRRs", NAME_OF(i), number, at);
 	for (uint32_t j = 0; j < CONFIG_MEMORIES; j++)

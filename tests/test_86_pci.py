@@ -50,15 +50,18 @@ def test_what_is_not_as_the_configuration_says(machine, tmp_path, old, new, word
 @pytest.mark.time_limit(90)
 def test_started_again_without_a_reset(machine):
     """A partition that ended with its device at work. The device is quiet from then on, by the emulator's own log; it knows no reset, so that
-    it stays blocked, with a record; and all that in steps below W."""
-    m = image.boot(machine, "nic_again", memory=1024, overrides=NIC + ["debug: action=ignore, e1000a=report"])
+    it stays blocked, with a record; and all that in steps below W. Beside it, one whose registers are smaller than a page."""
+    m = image.boot(machine, "nic_again", memory=1024, overrides=[NIC[0] + ", slot2=usb_ehci", NIC[1], "usb_ehci: enabled=1",
+                                                                          "debug: action=ignore, e1000a=report"])
     m.wait_for(r"^\[nic\] RESULT nicagain device ffffffff command ffffffff", timeout=70, on="e9")
     stay = m.wait_for(r"^\[core\] nic: vCPU 0 stopped: .* longest stay in root mode (\d+) ticks", timeout=20, on="e9")
     m.wait_for(r"^\[reader\] AUDIT .* end by its own call", timeout=20, on="e9")
     assert int(stay[1]) < W
-    assert re.findall(r"^\[nic\] nicagain: (.*?)\r?$", m.e9, re.MULTILINE) == ["device 100e8086 command 0", "command 6, ends"]
+    assert re.findall(r"^\[nic\] nicagain: (.*?)\r?$", m.e9, re.MULTILINE) == \
+        ["device 100e8086 command 0", "small BAR at c0020000: 1000020", "command 6, ends"]
     assert m.e9.count("PCI 0:2.0 of nic: it knows no function-level reset: it stays blocked") == 1
-    assert [(r.kind, r.partition, r.a, r.b) for r in auditfile.read(m.e9.encode()).records if r.event == BLOCKED] == [(1, 1, 0x10, 0)]
+    assert [(r.kind, r.partition, r.a, r.b) for r in auditfile.read(m.e9.encode()).records if r.event == BLOCKED] == \
+        [(1, 1, 0x10, 0), (1, 1, 0x1f, 0)]
     m.kill()
     with open(m.path("bochs.log"), encoding="utf-8", errors="replace") as log:
         commands = re.findall(r"\[E1000A\] write PCI register 0x04 value 0x([0-9A-F]+) ", log.read())

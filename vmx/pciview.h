@@ -16,10 +16,6 @@
 
 #define PCI_REGISTERS 64u
 
-#define PCI_BAR_IO 1u
-#define PCI_BAR_64 4u
-#define PCI_BAR_64_MASK 7u
-
 struct pci_register {
 	uint32_t real;  /* bits read from the function; `value` has the others */
 	uint32_t write; /* bits that a write changes in the function */

@@ -23,6 +23,9 @@ const char *pci_find(struct acpi *acpi);
 #define PCI_HEADER 0x0cu
 #define PCI_HEADER_MULTI_FUNCTION (1u << 23)
 #define PCI_BARS 0x10u
+#define PCI_BAR_IO 1u
+#define PCI_BAR_64 4u
+#define PCI_BAR_64_MASK 7u
 #define PCI_CAPABILITIES 0x34u
 #define PCI_CAPABILITIES_MAX 48u /* as many as configuration space has room for */
 #define PCI_CAPABILITY_EXPRESS 0x10u
@@ -51,6 +54,10 @@ static inline uint32_t pci_capability(uint16_t segment, uint16_t source, uint32_
 
 /* All CPUs may call: there are areas. Constant after pci_find(). */
 int pci_has_areas(void);
+
+/* Is BAR `number` of the function the only one in segment 0 that begins in the page at `page`, ROMs counted? One access a possible device at
+ * least: at the machine's start. */
+int pci_page_is_own(uint16_t source, uint32_t number, uint64_t page);
 
 /* Write a register; 16 bits of it, `offset` even. */
 void pci_write32(uint16_t segment, uint16_t source, uint32_t offset, uint32_t value);

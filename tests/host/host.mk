@@ -19,6 +19,7 @@ HOST_legacy := $(wildcard guest/apps/legacy/*.c)
 HOST_linear := vmx/linear.c
 HOST_life := core/life.c
 HOST_message := core/message.c
+HOST_page := vtd/page.c
 HOST_pagetable := ept/pagetable.c
 HOST_pciview := vmx/pciview.c
 HOST_reload := core/reload.c core/sha256.c

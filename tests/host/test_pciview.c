@@ -247,9 +247,13 @@ static void test_addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_shown),    cmocka_unit_test(test_without_capabilities),
-		cmocka_unit_test(test_capability_lists), cmocka_unit_test(test_sizing),
-		cmocka_unit_test(test_renew), cmocka_unit_test(test_command),          cmocka_unit_test(test_nothing_else),
+		cmocka_unit_test(test_what_is_shown),
+		cmocka_unit_test(test_without_capabilities),
+		cmocka_unit_test(test_capability_lists),
+		cmocka_unit_test(test_sizing),
+		cmocka_unit_test(test_renew),
+		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_nothing_else),
 		cmocka_unit_test(test_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

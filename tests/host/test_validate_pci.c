@@ -28,8 +28,8 @@ struct table {
 
 static void good(struct table *t)
 {
-	static const struct config_bar registers = { 0xc0000000, 0xc0000000, 0x20000, 0 },
-				       ports = { 0xc000, 0xc000, 32, 1 };
+	static const struct config_bar registers = { 0xc0000000, 0xc0000000, 0x20000, 0, 0 },
+				       ports = { 0xc000, 0xc000, 32, 1, 0 };
 
 	memset(t, 0, sizeof *t);
 	for (uint16_t i = 0; i < 3; i++) {
@@ -52,7 +52,7 @@ static void good(struct table *t)
 	t->devices[0] = (struct config_device){ .partition = 0, .slot = 1, .bars = { registers, ports } };
 	t->devices[1] = (struct config_device){ .partition = 0, .slot = 2, .interrupt = 1 };
 	t->devices[2] = (struct config_device){ .partition = 1, .slot = 2, .reset_required = 1 };
-	t->devices[2].bars[5] = (struct config_bar){ 0x4000000000, 0x800000000, 64 * MIB, 0 };
+	t->devices[2].bars[5] = (struct config_bar){ 0x4000000000, 0x800000000, 64 * MIB, 0, 0 };
 	t->config = (struct config){ .partitions = t->partitions,
 		                     .partition_count = 3,
 		                     .memories = t->memories,
@@ -80,6 +80,11 @@ static void good(struct table *t)
 	B(interrupt_untold, RULE_DEVICE_SLOT, NONE, 1, NONE, D[1].interrupt = 0)                                       \
 	B(bar_odd, RULE_DEVICE_BAR, NONE, 0, NONE, B0.size = 0x3000)                                                   \
 	B(bar_small, RULE_DEVICE_BAR, NONE, 0, NONE, B0.size = 256)                                                    \
+	B(bar_small_large, RULE_DEVICE_BAR, NONE, 0, NONE, B0.small = 256)                                             \
+	B(bar_small_tiny, RULE_DEVICE_BAR, NONE, 0, NONE, B0.size = PAGE_SIZE; B0.small = 8)                           \
+	B(bar_small_odd, RULE_DEVICE_BAR, NONE, 0, NONE, B0.size = PAGE_SIZE; B0.small = 768)                          \
+	B(bar_small_page, RULE_DEVICE_BAR, NONE, 0, NONE, B0.size = PAGE_SIZE; B0.small = PAGE_SIZE)                   \
+	B(bar_small_io, RULE_DEVICE_BAR, NONE, 0, NONE, IO.small = 16)                                                 \
 	B(bar_not_aligned, RULE_DEVICE_BAR, NONE, 0, NONE, B0.hpa += 0x10000)                                          \
 	B(bar_seen_not_aligned, RULE_DEVICE_BAR, NONE, 0, NONE, B0.gpa += 0x10000)                                     \
 	B(bar_at_0, RULE_DEVICE_BAR, NONE, 0, NONE, B0.hpa = 0)                                                        \

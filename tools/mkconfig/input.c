@@ -82,9 +82,13 @@ static const cyaml_schema_field_t interrupt_fields[] = {
 static const cyaml_schema_value_t interrupt_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_interrupt,
 	                                                                  interrupt_fields) };
 static const cyaml_schema_field_t bar_fields[] = {
-	TEXT("bar", struct in_bar, bar),          TEXT("at", struct in_bar, at),
-	TEXT("size", struct in_bar, size),        TEXT_OPTIONAL("as", struct in_bar, as),
-	TEXT_OPTIONAL("gpa", struct in_bar, gpa), CYAML_FIELD_END,
+	TEXT("bar", struct in_bar, bar),
+	TEXT("at", struct in_bar, at),
+	TEXT("size", struct in_bar, size),
+	TEXT_OPTIONAL("as", struct in_bar, as),
+	TEXT_OPTIONAL("gpa", struct in_bar, gpa),
+	TEXT_OPTIONAL("page", struct in_bar, page),
+	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t bar_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct in_bar, bar_fields) };
 static const cyaml_schema_field_t device_fields[] = {

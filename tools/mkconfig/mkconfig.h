@@ -82,7 +82,7 @@ struct in_interrupt {
 	const char *irq, *pin, *trigger, *polarity;
 };
 struct in_bar {
-	const char *bar, *at, *size, *as, *gpa;
+	const char *bar, *at, *size, *as, *gpa, *page;
 };
 struct in_device {
 	const char *function, *vectors, *id, *slot, *irq, *trigger, *polarity, *reset;

@@ -90,6 +90,29 @@ static bool in_window(const struct config_bar *bar)
 	return false;
 }
 
+/* The size in the tables is what the partition reaches: a page at least. What else may be in it is for the one to say who knows the machine, and for
+ * the core to check. */
+static void parse_bar_size(const char *path, const struct in_bar *in, struct config_bar *bar)
+{
+	static const char *const pages[] = { "own" };
+	const unsigned line = line_of("%s/size", path);
+
+	bar->size = parse_size(line, "size", in->size, 16, BAR_LIMIT);
+	if (in->page != NULL) {
+		parse_name(line_of("%s/page", path), "page", in->page, pages, LENGTH(pages));
+		if (bar->size >= PAGE_SIZE)
+			fail(line_of("%s/page", path), "page: the BAR has whole pages of its own");
+		bar->small = (uint16_t)bar->size;
+		bar->size = PAGE_SIZE;
+	} else if (bar->size < PAGE_SIZE) {
+		fail(line,
+		     "size: %" PRIu64
+		     " is less than a page, and the partition reaches all of that page: say 'page: own' if nothing "
+		     "else is in it, which the core checks",
+		     bar->size);
+	}
+}
+
 static void parse_bar(const char *path, const struct in_bar *in, struct config_device *d)
 {
 	static const char *const kinds[] = { "memory", "io" };
@@ -103,8 +126,10 @@ static void parse_bar(const char *path, const struct in_bar *in, struct config_d
 		bar.size = parse_number(line_of("%s/size", path), "size", in->size, 4, IO_BAR_MAX);
 	} else {
 		bar.hpa = parse_size(line_of("%s/at", path), "at", in->at, PAGE_SIZE, BAR_LIMIT);
-		bar.size = parse_size(line_of("%s/size", path), "size", in->size, PAGE_SIZE, BAR_LIMIT);
+		parse_bar_size(path, in, &bar);
 	}
+	if (in->page != NULL && bar.io)
+		fail(line_of("%s/page", path), "page: ports are not in pages");
 	bar.gpa = bar.hpa;
 	if (in->gpa != NULL && bar.io)
 		fail(line_of("%s/gpa", path), "gpa: ports are where they are");
@@ -305,8 +330,9 @@ void emit_pci(FILE *out, const struct plan *plan)
 			if (d->bars[j].size != 0)
 				fprintf(out,
 				        ",\n\t .bars[%u] = {.hpa = 0x%" PRIx64 ", .gpa = 0x%" PRIx64
-				        ", .size = 0x%" PRIx64 ", .io = %u}",
-				        j, d->bars[j].hpa, d->bars[j].gpa, d->bars[j].size, d->bars[j].io);
+				        ", .size = 0x%" PRIx64 ", .io = %u, .small = %u}",
+				        j, d->bars[j].hpa, d->bars[j].gpa, d->bars[j].size, d->bars[j].io,
+				        d->bars[j].small);
 		fprintf(out, "},\n");
 	}
 	fprintf(out, "};\n");

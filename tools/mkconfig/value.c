@@ -151,7 +151,8 @@ uint64_t parse_size(unsigned line, const char *what, const char *string, uint64_
 
 	if (value < min || value > max)
 		fail(line, "%s: %s is not within %s to %s", what, string, size_text(min), size_text(max));
-	if (value % PAGE_SIZE != 0)
+	if (value % PAGE_SIZE != 0 &&
+	    (min == 0 || value > PAGE_SIZE || min >= PAGE_SIZE)) /* parts of a page: where the least is one */
 		fail(line, "%s: %s is not a multiple of 4 KiB", what, string);
 	return value;
 }
