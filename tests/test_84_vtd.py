@@ -12,9 +12,10 @@ import qemu
 EDU = "edu,dma_mask=0xffffffffffffffff"
 UNIT = "intel-iommu,intremap=on,caching-mode=on,aw-bits="
 DEVICES = [f"{EDU},addr=4.0", f"{EDU},addr=5.0", "pcie-root-port,id=rp,chassis=1,addr=6.0", f"{EDU},bus=rp,addr=0.0",
-           "nvme,addr=9.0,serial=1,drive=nvm", "e1000e,addr=a.0,romfile="]
+           "nvme,addr=9.0,serial=1,drive=nvm", "e1000e,addr=a.0,romfile=",
+           "ahci,id=hba,addr=b.0", "ide-hd,bus=hba.0,drive=sata"]
 NOBODYS = [f"{EDU},addr=7.0", "pcie-root-port,id=rp2,chassis=2,addr=8.0", f"{EDU},bus=rp2,addr=0.0"]
-DRIVE = ["-drive", "if=none,id=nvm,driver=null-co,size=1M"]
+DRIVE = ["-drive", "if=none,id=nvm,driver=null-co,size=1M", "-drive", "if=none,id=sata,driver=null-co,size=1M"]
 # The DMA engines take 100 ms for each transfer: time that goes by instructions, and at once where nobody has any, makes that short.
 QUICK = ["-icount", "shift=7,sleep=off"]
 

@@ -144,6 +144,97 @@ static void e1000e(const struct edu *e, uint64_t address)
 	tried++;
 }
 
+/* ---- AHCI (1.3.1, 3.3 and 4.2): one command of the disk at its first port, by a list and a table in memory ------------- */
+
+#define AHCI_ID 0x29228086u
+#define AHCI_BAR 0x24u
+#define AHCI_GHC 0x04u
+#define AHCI_ENABLE (1u << 31)
+#define AHCI_CLB 0x100u /* of port 0 */
+#define AHCI_FB 0x108u
+#define AHCI_IS 0x110u
+#define AHCI_CMD 0x118u
+#define AHCI_RUNNING (1u << 14 | 1u << 15) /* FR, CR */
+#define AHCI_START 0x17u                   /* ST, SUD, POD, FRE */
+#define AHCI_SERR 0x130u
+#define AHCI_CI 0x138u
+#define AHCI_LIST 0x6000ull /* where the partition has its own structures */
+#define AHCI_RECEIVED 0x7000ull
+#define AHCI_TABLE 0x8000ull
+#define AHCI_IDENTIFY 0xecu /* 512 bytes to memory; */
+#define AHCI_WRITE 0x30u    /* and from there */
+
+static void own(const struct edu *e, uint64_t address, uint64_t value)
+{
+	poke(expect(e, address, 1).hpa, value);
+}
+
+static void ahci_command(const struct edu *e, uint64_t address, int to_memory)
+{
+	const struct expectation x = expect(e, address, to_memory);
+	const uint64_t mark = 0x5ca1ab1e0ddba11ull + tried;
+
+	at(e, AHCI_CMD)[0] = 0;
+	for (uint32_t i = 0; i < LOOKS && at(e, AHCI_CMD)[0] & AHCI_RUNNING; i++)
+		pause();
+	at(e, AHCI_SERR)[0] = at(e, AHCI_IS)[0] = UINT32_MAX;
+	own(e, AHCI_LIST, 5u | (to_memory ? 0 : 1u << 6) | 1u << 16); /* 20 bytes of command, one range of data */
+	own(e, AHCI_LIST + 8, AHCI_TABLE);
+	own(e, AHCI_TABLE, 0x8027u | (to_memory ? AHCI_IDENTIFY : AHCI_WRITE) << 16 | 0xe0ull << 56);
+	own(e, AHCI_TABLE + 8, 1ull << 32); /* a sector */
+	own(e, AHCI_TABLE + 0x80, address);
+	own(e, AHCI_TABLE + 0x88, 511ull << 32);
+	if (!x.reason)
+		poke(x.hpa, mark);
+	at(e, AHCI_CLB)[0] = (uint32_t)AHCI_LIST;
+	at(e, AHCI_FB)[0] = (uint32_t)AHCI_RECEIVED;
+	at(e, AHCI_CMD)[0] = AHCI_START;
+	at(e, AHCI_CI)[0] = 1;
+	for (uint32_t i = 0; i < LOOKS && at(e, AHCI_CI)[0] & 1; i++)
+		for (volatile uint32_t j = 0; j < 2000; j++)
+			;
+	check(!(at(e, AHCI_CI)[0] & 1), "the disk controller does not end its command", e, address,
+	      (uint64_t)to_memory);
+	check_fault(e, address, to_memory, x.reason);
+	if (!x.reason)
+		check((peek(x.hpa) != mark) == to_memory, "the disk's data is not where it belongs", e, address, x.hpa);
+	tried++;
+}
+
+/* Its own structures stay whole. */
+static int is_structure(const struct edu *e, uint64_t address)
+{
+	const uint64_t hpa = expect(e, address, 0).hpa;
+
+	return hpa && (hpa == expect(e, AHCI_LIST, 0).hpa || hpa == expect(e, AHCI_RECEIVED, 0).hpa ||
+	               hpa == expect(e, AHCI_TABLE, 0).hpa);
+}
+
+static void ahci(const struct edu *e, uint64_t address)
+{
+	address &= ~(PAGE_SIZE - 1);
+	for (int to_memory = 0; to_memory < 2 && !is_structure(e, address); to_memory++) {
+		vtd_invalidate();
+		ahci_command(e, address, to_memory);
+	}
+}
+
+static void try_ahci(void)
+{
+	static const struct config_path path = { 0, 1, { 11 << 3 } };
+	const uint32_t before = tried;
+	struct edu e;
+
+	if (!find_device(&e, &path, AHCI_ID))
+		return;
+	e.registers = pci_read(0, 0, e.source, AHCI_BAR) & ~15u;
+	pci_write16(0, e.source, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+	at(&e, AHCI_GHC)[0] = AHCI_ENABLE;
+	for_addresses(ahci, &e);
+	at(&e, AHCI_CMD)[0] = 0;
+	print("exerciser: disk controller: %u combinations\n", tried - before);
+}
+
 uint32_t try_others(void)
 {
 	static const struct config_path nvme_path = { 0, 1, { 9 << 3 } }, e1000e_path = { 0, 1, { 10 << 3 } };
@@ -162,5 +253,6 @@ uint32_t try_others(void)
 		for_addresses(e1000e, &e);
 		print("exerciser: network controller: %u combinations\n", tried - before);
 	}
+	try_ahci();
 	return tried;
 }

@@ -4,5 +4,6 @@
 # its end. Included by the Makefile behind the list of the core's sources.
 ifneq ($(filter tests/vtd/%.yaml,$(CONFIG)),)
 CORE_C += tests/vtd/exerciser.c tests/vtd/events.c tests/vtd/others.c
+CORE_C += $(filter-out $(CORE_C),core/flr.c) # it resets a device, also where the configuration has none
 CORE_WRAP := --wrap=cpus_start
 endif
