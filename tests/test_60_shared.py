@@ -22,6 +22,17 @@ def test_loop_keeps_its_periods_beside_a_spinner(machine, model):
     assert not re.search(MISSED, m.e9, re.MULTILINE)
 
 
+@pytest.mark.time_limit(120)
+@pytest.mark.parametrize("model", ["tigerlake", "corei7_ivy_bridge_3770k"])
+def test_interrupts_wait_while_they_are_off(machine, model):
+    """Its own and another CPU's, posted by hardware and without it: none is taken with RFLAGS.IF = 0, none is lost."""
+    m = image.boot(machine, "held", cpus=2, cpu=model)
+    line = m.wait_for(r"^\[pair\] RESULT held rounds=100 self=(\d+) sent=(\d+) taken=(\d+) early=(\d+) late=(\d+)", timeout=100, on="e9")
+    own, sent, taken, early, late = map(int, line.groups())
+    assert (own, early, late) == (100, 0, 0)
+    assert sent >= taken >= 100
+
+
 @pytest.mark.time_limit(300)
 def test_linux_loop_and_spinner_on_one_cpu(machine, linux_kernel):
     """60,000 periods while Debian's kernel boots to its shell and a third guest never gives its time back."""

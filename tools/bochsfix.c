@@ -15,7 +15,7 @@
  * here (the self-check that runs inside the machine still does). `wrong`: it
  * could not be mended; the process ends with code 97 before the machine starts.
  *
- * Mends of functions that cannot be called alone follow the table: `notifications`.
+ * Mends of functions that cannot be called alone follow the table: `notifications`, `held_interrupts`, `commits`.
  *
  * With BOCHSFIX_TURNS set, every CPU of several runs one instruction a turn; see
  * `turns` below, and the report's line `turns on | absent`.
@@ -204,6 +204,69 @@ static const char *notifications(void)
 }
 
 /*
+ * An interrupt of the machine that comes while a virtual interrupt is held back (RFLAGS.IF = 0, say). Fault: handleAsyncEvent goes by the
+ * events that are not masked, and rightly finds the former; HandleExtInterrupt then takes any virtual interrupt that is pending, masked
+ * or not, so that the guest gets it with interrupts off, inside whatever it protected so. SDM Vol. 3C, 30.2.2. Mend: HandleExtInterrupt asks
+ * for one that is pending and not masked. The two words' places are taken from its code and from handleAsyncEvent's.
+ */
+static uint32_t pending_offset, mask_offset;
+static uintptr_t if_virtual, if_physical; /* where it goes on */
+#define VIRTUAL_INTERRUPT 0x200u
+
+__attribute__((used, noinline)) static uintptr_t held_back(const uint8_t *cpu)
+{
+	const uint32_t pending = *(const uint32_t *)(cpu + pending_offset),
+		       mask = *(const uint32_t *)(cpu + mask_offset);
+
+	return pending & ~mask & VIRTUAL_INTERRUPT ? if_virtual : if_physical;
+}
+
+/* In the place of a test and a jump, which change no register but RFLAGS. RBX is the CPU. RAX is free there: a call follows on both ways. */
+__asm__(".text\nheld_back_stub:\n"
+        "	push %rcx; push %rdx; push %rsi; push %rdi; push %r8; push %r9; push %r10; push %r11; push %rbp\n"
+        "	mov %rsp, %rbp; and $-16, %rsp; mov %rbx, %rdi; call held_back; mov %rbp, %rsp\n"
+        "	pop %rbp; pop %r11; pop %r10; pop %r9; pop %r8; pop %rdi; pop %rsi; pop %rdx; pop %rcx\n"
+        "	add $8, %rsp; jmp *%rax\n"); /* not back to the call */
+extern const char held_back_stub[] __attribute__((visibility("hidden")));
+
+static const char *held_interrupts(void)
+{
+	uint8_t *p = dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C18HandleExtInterruptEv");
+	const uint8_t *q = dlsym(RTLD_DEFAULT, "_ZN8BX_CPU_C16handleAsyncEventEv");
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uint8_t call[12] = { 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0 }; /* mov $stub, %rax; call *%rax */
+	const uintptr_t stub = (uintptr_t)held_back_stub;
+	int32_t distance;
+
+	/* mov mask(%rbx), %eax; mov pending(%rbx), %edx; not %eax; and %edx, %eax */
+	for (unsigned i = 0; q && i < 0x200 && !mask_offset; i++, q++)
+		if (!memcmp(q, "\x8b\x83", 2) && !memcmp(q + 6, "\x8b\x93", 2) &&
+		    !memcmp(q + 12, "\xf7\xd0\x21\xd0", 4)) {
+			memcpy(&mask_offset, q + 2, 4);
+			memcpy(&pending_offset, q + 8, 4);
+		}
+	/* testb $2, pending + 1(%rbx); jne if_virtual */
+	for (unsigned i = 0; p && mask_offset && i < 0x80; i++, p++) {
+		const uint32_t byte = pending_offset + 1;
+
+		if (memcmp(p, "\xf6\x83", 2) || memcmp(p + 2, &byte, 4) || memcmp(p + 6, "\x02\x0f\x85", 3))
+			continue;
+		memcpy(&distance, p + 9, 4);
+		if_physical = (uintptr_t)p + 13;
+		if_virtual = if_physical + (uintptr_t)(intptr_t)distance;
+		memcpy(call + 2, &stub, 8);
+		const uintptr_t first = (uintptr_t)p & -page;
+		const size_t length = (((uintptr_t)p + 13 + page - 1) & -page) - first;
+
+		if (mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+			break;
+		memcpy(p, call, sizeof call);
+		return mprotect((void *)first, length, PROT_READ | PROT_EXEC) == 0 ? "mended" : "absent";
+	}
+	return "absent";
+}
+
+/*
  * With several CPUs, an asynchronous VM exit (preemption timer, external interrupt) right behind the delivery of an
  * exception. Fault: the loop of a machine with one CPU makes RIP final (prev_rip = RIP, cpu_loop) when an exception comes
  * back by longjmp, that of a machine with several does not; the exit then takes RIP back to the instruction that
@@ -314,6 +377,9 @@ __attribute__((constructor)) static void bochsfix(void)
 
 	if (report)
 		fprintf(report, "notifications %s\n", state);
+	state = held_interrupts();
+	if (report)
+		fprintf(report, "held_interrupts %s\n", state);
 	*(void **)&real_longjmp = dlsym(RTLD_NEXT, "__longjmp_chk");
 	state = commits();
 	if (report)
