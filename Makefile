@@ -123,6 +123,9 @@ CORE_ASM := $(filter-out core/drain.asm,$(CORE_ASM))
 else
 CORE_C += config/validate_health.c
 endif
+ifeq ($(filter-out 0,$(CONFIG_SEALS)),)
+CORE_C := $(filter-out core/seal.c,$(CORE_C))
+endif
 ifeq ($(filter-out 0,$(CONFIG_IOAPICS)),)
 CORE_C := $(filter-out vmx/ioapic.c vmx/pins.c,$(CORE_C))
 endif
