@@ -299,7 +299,7 @@ test:
 test-long:
 	tools/setup
 	tools/doctor
-	for c in config/demo.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml tests/system/restart.yaml $(wildcard tests/long/smp*.yaml tests/long/restart*.yaml) tests/long/nic_linux.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
+	for c in config/demo.yaml config/plant.yaml tests/system/linux_four.yaml tests/system/audit_linux.yaml tests/system/restart.yaml $(wildcard tests/long/smp*.yaml tests/long/restart*.yaml) tests/long/nic_linux.yaml; do $(MAKE) --no-print-directory CONFIG=$$c image || exit 1; done
 	rm -rf $(BUILD)/long
 	status=0; $(PYTEST) tests/long || status=1; cat $(BUILD)/long/*.txt; exit $$status
 

@@ -27,6 +27,14 @@ def wait_lines(m, count, since):
     m.wait_for(rf"(?:^\[loop\] rt: periods .*\n(?:.*\n)*?){{{count}}}", timeout=60, on="e9", since=since)
 
 
+def wake_hostile(m, since):
+    """The keyboard goes to the hostile partition, and a key."""
+    for number in range(LOOP, HOSTILE + 1):
+        m.send("\x1d")
+        m.wait_for(rf"^--- keyboard: \w+ \({number + 1} of 5\)", timeout=40, on="e9", since=since)
+    m.send("x")
+
+
 def test_plan_tells_who_may_do_what():
     run = subprocess.run([f"{BUILD}/mkconfig", "plan", "config/plant.yaml", "--root", BUILD], cwd=TOP, capture_output=True, text=True, check=True)
     rights = dict(re.findall(r"^  (\w+)\n    boots .*\n    hypercalls  (.*)$", run.stdout, re.M))
@@ -43,10 +51,7 @@ def test_hostile_partition_of_the_plant(machine, linux_kernel):
     live = m.mark()
     wait_lines(m, 1, live)          # that one still tells of Linux's start, see tests/test_30_demo.py
     quiet = m.mark()
-    for number in range(LOOP, HOSTILE + 1):
-        m.send("\x1d")
-        m.wait_for(rf"^--- keyboard: \w+ \({number + 1} of 5\)", timeout=40, on="e9", since=quiet)
-    m.send("x")
+    wake_hostile(m, quiet)
     m.wait_for(rf"^\[linux\] .*AUDIT {HOSTILE} \d+ \d+ 2 4 {HOSTILE} ", timeout=60, on="e9", since=quiet)
     m.wait_for(r"^\[monitor\] MONITOR loop: ", timeout=40, on="e9", since=quiet)
     over = m.mark()
