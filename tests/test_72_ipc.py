@@ -63,6 +63,21 @@ def test_hostile_reaches_nothing(results):
     assert re.search(r"hostile: forbidden memory: write to guest-physical f8", results["text"])
 
 
+@pytest.mark.time_limit(120)
+def test_all_at_once(machine):
+    """Two vCPUs send and receive on the same channels and write over what is being copied: nothing is lost or comes twice, and nothing changes once it is
+    received. Then they are reset again and again while they send: each message is whole, and the channels go on. Calls from user mode, with the right and
+    without it. tests/system/crowd.yaml."""
+    m = image.boot(machine, "crowd", cpus=3)
+    m.wait_for(r"^\[judge\] RESULT from plain=0 right=0", timeout=110, on="e9")
+    crowd = re.search(r"RESULT crowd received=(\d+) lost=0 odd=0 mixed=(\d+) changed=0 orders=\d+ astray=0", m.e9)
+    assert crowd and int(crowd[1]) >= 1000 and int(crowd[2]) > 0, "the second vCPU never wrote into a message that was copied"
+    assert re.search(r"RESULT restarts lives=12 messages=\d+ broken=0 order=0 stuck=0", m.e9)
+    assert "RESULT user sent=2 refused=8 eperm=0 other=1" in m.e9
+    assert "RESULT plain sent=0 refused=0 eperm=11 other=0" in m.e9
+    assert "RESULT from user=2 right=2" in m.e9
+
+
 def plan(tmp_path, change):
     with open(f"{TOP}/tests/system/ipc.yaml", encoding="utf-8") as f:
         changed = change(f.read())

@@ -76,3 +76,12 @@ def test_overruns(machine):
     calls = re.search(r"RESULT calls interrupts=(\d+) empty=0 whom=22 strays=0", m.e9)
     assert calls and int(calls[1]) >= 2
     assert int(re.search(r"^\[core\] watch: vCPU 0 stopped: .* longest stay in root mode (\d+) ticks", m.e9, re.MULTILINE)[1]) < W
+
+
+@pytest.mark.time_limit(90)
+def test_a_companion_begins_anew_with_its_partition(machine):
+    """A partition with a companion ends by a triple fault, by a companion that owes an answer, and by its own word; each life finds a new one."""
+    m = image.boot(machine, "nest", cpus=2)
+    for guest in ("alone", "shared"):
+        m.wait_for(rf"^\[{guest}\] RESULT nest lives=7 count=0 registers=0 silent=0", timeout=80, on="e9")
+    assert len(re.findall(r"^\[core\] \w+: forbidden companion: its companion owes an answer", m.e9, re.MULTILINE)) == 4

@@ -13,7 +13,12 @@ FUZZ_decode := vmx/decode.c vmx/linear.c
 FUZZ_pciview := vmx/pciview.c
 FUZZ_tpm2 := core/tpm2.c
 FUZZ_exit := $(SEAM_SOURCES) $(SEAM)/config.c
-FUZZ_hypercall := $(FUZZ_exit)
+# With tables of its own, that have health too.
+FUZZ_TABLES_hypercall := $(BUILD)/fuzz/tables_hypercall
+FUZZ_hypercall := $(SEAM_SOURCES) hypercall/health.c vmx/health.c core/seal.c config/validate_health.c tests/fuzz/life_model.c $(FUZZ_TABLES_hypercall)/config.c
+$(FUZZ_TABLES_hypercall)/config.c: tests/fuzz/hypercall.yaml $(BUILD)/mkconfig $(BUILD)/guest/hello.elf
+	@mkdir -p $(@D)
+	$(BUILD)/mkconfig build $< --out $(@D) --root $(BUILD)
 
 FUZZ_TARGETS := acpi audit config consolemux decode dmar exit
 FUZZ_TARGETS += hypercall
@@ -24,7 +29,7 @@ FUZZ_HEADERS := $(wildcard tests/fuzz/*.h tests/host/seam.h tests/auditor/*.h co
 FUZZ_exit_LDFLAGS := -Wl,--wrap=vmread,--wrap=vmwrite
 FUZZ_hypercall_LDFLAGS := $(FUZZ_exit_LDFLAGS)
 FUZZ_audit_LDFLAGS := $(FUZZ_exit_LDFLAGS)
-FUZZ_CFLAGS := -include $(SEAM)/config_sizes.h -include tests/host/seam.h
+FUZZ_CFLAGS = -include $(or $(FUZZ_TABLES_$(1)),$(SEAM))/config_sizes.h -include tests/host/seam.h
 FUZZ_SHORT := 2 # seconds a target in the host tests
 SECONDS ?= 60
 CLANG := $(shell command -v clang)
@@ -47,10 +52,11 @@ fuzz-short: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/random_%)
 fuzz-random: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/random_%)
 	@echo "clang is not installed: random inputs, $(SECONDS) s each"
 	@for t in $(FUZZ_TARGETS); do $(FUZZ_BUILD)/random_$$t $(SECONDS) || exit 1; done
-# What reaches new code is kept in build/fuzz/corpus_NAME; an input that fails is written to build/fuzz/NAME-crash-*.
+# What reaches new code is kept in build/fuzz/corpus_NAME, and from there by `tools/corpus pack` in tests/fuzz/corpus_NAME.hex; an input that fails is written to build/fuzz/NAME-crash-*.
 fuzz-guided: $(FUZZ_TARGETS:%=$(FUZZ_BUILD)/guided_%)
 	@for t in $(FUZZ_TARGETS); do \
 		mkdir -p $(FUZZ_BUILD)/corpus_$$t; \
+		if [ -f tests/fuzz/corpus_$$t.hex ]; then tools/corpus unpack tests/fuzz/corpus_$$t.hex $(FUZZ_BUILD)/corpus_$$t; fi; \
 		$(FUZZ_BUILD)/guided_$$t -max_total_time=$(SECONDS) -max_len=2048 -timeout=10 -print_final_stats=1 \
 			-artifact_prefix=$(FUZZ_BUILD)/$$t- $(FUZZ_BUILD)/corpus_$$t >$(FUZZ_BUILD)/$$t.log 2>&1 || \
 			{ tail -n 30 $(FUZZ_BUILD)/$$t.log; echo "FAILED: fuzz_$$t, see $(FUZZ_BUILD)/$$t.log"; exit 1; }; \

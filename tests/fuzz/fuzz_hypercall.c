@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Hypercalls from all partitions with any registers, through real exits, against a simple model of what channels and doorbells hold: only
- * what the configuration allows has an effect, and that is the right one. A message is a number; who holds one finds it unchanged.
+ * Hypercalls from all partitions with any registers, through real exits, against simple models of what channels and doorbells hold, and of partitions'
+ * lives (life_model.c): only what the configuration allows has an effect, and that is the right one. A message is a number; who holds one finds it unchanged.
  */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/life_model.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #include "hypercall/calls.h"
 #include "hypercall/ports.h"
 
-#define QUEUE 1024u
+#define QUEUE 16u /* more than any depth there */
 
 static struct {
 	uint64_t latest, held[CONFIG_PARTITIONS]; /* messages; 0: none */
@@ -81,13 +81,28 @@ static void received(uint32_t p, uint64_t channel, int64_t result)
 	model[channel].slot[p] = (const void *)(memory(c->slots) + (uint64_t)slot * PORT_STRIDE(c->size));
 }
 
-static void one_call(struct vcpu *vcpu, struct fuzz_input *in)
+/* What waited for it is gone, and what it held it does not know any more. */
+void ports_model_restarted(uint32_t partition)
+{
+	for (uint32_t i = 0; i < CONFIG_CHANNELS; i++) {
+		if (config.channels[i].kind != CHANNEL_QUEUING || !(config.channels[i].destinations >> partition & 1))
+			continue;
+		model[i].waiting = 0;
+		model[i].held[partition] = 0;
+	}
+}
+
+/* Returns 0 if it was the machine's end. */
+static int one_call(struct vcpu *vcpu, struct fuzz_input *in)
 {
 	const uint8_t how = fuzz_byte(in);
 	const uint32_t p = how % CONFIG_PARTITIONS;
-	uint64_t number, channel;
+	uint64_t number, channel, argument[3];
+	enum seam_end end;
 	int64_t result;
 
+	if (!life_model_runs(p) || (how & 0x18) == 0x18)
+		return life_model_event(vcpu, in);
 	for (uint32_t i = 0; i < REG_COUNT; i++)
 		vcpu->regs[i] = i % 3 == how % 3 ? fuzz_number(in) : i;
 	if (how & 0x80)
@@ -96,18 +111,28 @@ static void one_call(struct vcpu *vcpu, struct fuzz_input *in)
 		vcpu->regs[REG_RDI] = fuzz_byte(in) % (CONFIG_CHANNELS + 1u);
 	if (how & 0x20)
 		vcpu->regs[REG_RSI] = fuzz_byte(in) % 128;
+	if ((how & 0xc0) == 0x40)
+		life_model_arguments(vcpu, in);
 	number = vcpu->regs[REG_RAX];
 	channel = vcpu->regs[REG_RDI];
-	if (number == BH_STOP)
-		return;
 	vcpu->partition_index = (uint16_t)p;
 	vcpu->partition = &config.partitions[p];
 	for (uint32_t i = 0; i < CONFIG_CHANNELS; i++)
 		memcpy(memory(config.channels[i].outbox), &last_message, sizeof last_message);
-	fuzz_require(seam_exit(vcpu, EXIT_REASON_VMCALL, 0) == END_RETURNED && seam_skipped(), "a call returns");
+	memcpy(argument, (uint64_t[]){ channel, vcpu->regs[REG_RSI], vcpu->regs[REG_RDX] }, sizeof argument);
+	vcpu->state = VCPU_RUNNING;
+	end = seam_exit(vcpu, EXIT_REASON_VMCALL, 0);
+	fuzz_require(end == END_RESUME || (end == END_RETURNED && seam_skipped()),
+	             "a call returns, or ends the caller");
 	result = (int64_t)vcpu->regs[REG_RAX];
 	if (number >= BH_CALL_COUNT || !(config.partitions[p].hypercalls >> number & 1))
-		fuzz_require(result == BH_ENOCALL, "a call without the right to it does nothing");
+		fuzz_require(end == END_RETURNED && result == BH_ENOCALL,
+		             "a call without the right to it does nothing");
+	else if (number == BH_STOP || (number >= BH_PARTITION_STATUS && number <= BH_EVENTS))
+		return life_model_called(vcpu, p, number, argument, end == END_RESUME, result);
+	else if (number == BH_AUDIT)
+		fuzz_require(channel > UINT32_MAX ? result == BH_EINVAL : result == 0 || result == BH_EAGAIN,
+		             "a note is taken, or there were too many");
 	else if (number == BH_PORT_SEND)
 		sent(p, channel, vcpu->regs[REG_RSI], result);
 	else if (number == BH_PORT_RECEIVE)
@@ -118,6 +143,7 @@ static void one_call(struct vcpu *vcpu, struct fuzz_input *in)
 		             "only those that may ring do");
 	for (uint32_t i = 0; i < CONFIG_CHANNELS; i++)
 		check_held(i);
+	return 1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -130,8 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ports_init();
 	memset(model, 0, sizeof model);
 	last_message = 0x1234567800000001;
-	vcpu->state = VCPU_RUNNING;
-	while (in.left)
-		one_call(vcpu, &in);
+	life_model_begin(vcpu);
+	while (in.left && one_call(vcpu, &in))
+		;
 	return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A driver for fuzz targets where clang's libFuzzer is not at hand: random inputs for some seconds, no coverage to guide them.
+ * A driver for fuzz targets where clang's libFuzzer is not at hand: first the inputs of tests/fuzz/corpus_NAME.hex, if there are any, then random ones
+ * for some seconds, with no coverage to guide them.
  * Each input follows from seed and number alone, and both are printed when one fails.
  *
  *   random_NAME SECONDS [SEED]     random_NAME --one SEED NUMBER
@@ -52,6 +53,31 @@ static void run_one(void)
 	LLVMFuzzerTestOneInput(data, size);
 }
 
+/* A line of hexadecimal digits an input; lines that begin otherwise are comments. Returns how many there were. */
+static unsigned run_corpus(const char *name)
+{
+	static char line[2 * MAX_SIZE + 2], path[256];
+	static uint8_t data[MAX_SIZE];
+	unsigned count = 0, byte;
+	FILE *file;
+
+	snprintf(path, sizeof path, "tests/fuzz/corpus_%s.hex", name);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof line, file)) {
+		size_t size = 0;
+
+		while (sscanf(line + 2 * size, "%2x", &byte) == 1)
+			data[size++] = (uint8_t)byte;
+		if (size == 0)
+			continue;
+		LLVMFuzzerTestOneInput(data, size);
+		count++;
+	}
+	if (file)
+		fclose(file);
+	return count;
+}
+
 static void on_abort(int signal_number)
 {
 	fprintf(stderr, "fuzz: to see it again: %s --one %llu %llu\n", program, (unsigned long long)seed,
@@ -65,6 +91,7 @@ int main(int argc, char **argv)
 	const time_t begin = time(0);
 	const char *name = strrchr(argv[0], '/');
 	long seconds = argc > 1 ? strtol(argv[1], 0, 10) : 10;
+	unsigned kept;
 
 	program = argv[0];
 	signal(SIGABRT, on_abort);
@@ -74,12 +101,14 @@ int main(int argc, char **argv)
 		run_one();
 		return 0;
 	}
+	kept = run_corpus(name && strchr(name, '_') ? strchr(name, '_') + 1 : "");
 	seed = argc > 2 ? strtoull(argv[2], 0, 10) : (uint64_t)begin;
 	do {
 		run_one();
 		number++;
 	} while (number & 63 || time(0) - begin < seconds);
-	printf("  %-14s %10llu inputs in %ld s, seed %llu ok\n", name ? name + 1 : argv[0], (unsigned long long)number,
+	printf("  %-14s %10llu inputs in %ld s, seed %llu ok", name ? name + 1 : argv[0], (unsigned long long)number,
 	       (long)(time(0) - begin), (unsigned long long)seed);
+	printf(kept ? ", and %u that are kept\n" : "\n", kept);
 	return 0;
 }
