@@ -168,10 +168,13 @@ static void choose(struct mux *m)
 		queue_notice(m);
 		return;
 	}
-	for (uint32_t i = 1; i <= m->count; i++) {
-		uint32_t source = (m->last + i) % m->count;
-		if (ready(m, source)) {
-			begin_turn(m, source);
+	const struct mux_source *s = &m->source[m->last], *const end = &m->source[m->count];
+	for (uint32_t left = m->count; left;
+	     left--) { /* few instructions a source: a look at all of them counts in W */
+		if (++s == end)
+			s = m->source;
+		if (used(s) && ready(m, (uint32_t)(s - m->source))) {
+			begin_turn(m, (uint32_t)(s - m->source));
 			return;
 		}
 	}
