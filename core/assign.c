@@ -219,10 +219,10 @@ static void step(uint32_t i)
 
 int assign_step(uint16_t partition)
 {
-	const uint32_t i = turn[partition];
+	const uint32_t i = turn[partition] % CONFIG_DEVICES;
 	uint32_t left = 0;
 
-	turn[partition] = i + 1 < CONFIG_DEVICES ? (uint16_t)(i + 1) : 0;
+	turn[partition]++;
 	if (config.devices[i].partition == partition && !flr_over(&functions[i])) {
 		step(i);
 		return 0;

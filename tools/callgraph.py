@@ -24,6 +24,7 @@ INDIRECT = {
     "acpi_find": ["map_table"],
     "acpi_cpus": ["map_table"],
     "acpi_interrupts": ["map_table"],
+    "trust_report_table": ["map_table"],
     "madt": ["map_table"],              # core/acpi.c
     "linear_translate": ["read_number"],
     "walk_64": ["read_number"],         # these two: vmx/linear.c
