@@ -169,8 +169,7 @@ static void choose(struct mux *m)
 		return;
 	}
 	const struct mux_source *s = &m->source[m->last], *const end = &m->source[m->count];
-	for (uint32_t left = m->count; left;
-	     left--) { /* few instructions a source: a look at all of them counts in W */
+	for (uint32_t i = 0; i < m->count; i++) { /* few instructions a source: a look at all of them counts in W */
 		if (++s == end)
 			s = m->source;
 		if (used(s) && ready(m, (uint32_t)(s - m->source))) {

@@ -9,33 +9,14 @@
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
-/* An encoding's parts (SDM Vol. 3C, 25.11.2). Bit 0 selects the high half of a 64-bit field; it is not used here. */
-#define VMCS_WIDTH(field) (((field) >> 13) & 3u) /* VMCS_WIDTH_* */
-#define VMCS_WIDTH_16 0u
-#define VMCS_WIDTH_64 1u
-#define VMCS_WIDTH_32 2u
-#define VMCS_WIDTH_NATURAL 3u
-#define VMCS_KIND(field) (((field) >> 10) & 3u) /* 0 control, 1 read-only data, 2 guest state, 3 host state */
-
 /* B.1: 16-bit fields */
 /* clang-format off */
 #define VMCS_FIELDS_16(F) \
 	F(CTRL_VPID, 0x0000) \
 	F(CTRL_POSTED_VECTOR, 0x0002) \
-	F(CTRL_EPTP_INDEX, 0x0004) \
-	F(CTRL_HLAT_PREFIX, 0x0006) \
-	F(CTRL_LAST_PID_INDEX, 0x0008) \
 	F(GUEST_ES_SELECTOR, 0x0800) \
 	F(GUEST_CS_SELECTOR, 0x0802) \
-	F(GUEST_SS_SELECTOR, 0x0804) \
-	F(GUEST_DS_SELECTOR, 0x0806) \
-	F(GUEST_FS_SELECTOR, 0x0808) \
-	F(GUEST_GS_SELECTOR, 0x080a) \
-	F(GUEST_LDTR_SELECTOR, 0x080c) \
-	F(GUEST_TR_SELECTOR, 0x080e) \
 	F(GUEST_INTERRUPT_STATUS, 0x0810) \
-	F(GUEST_PML_INDEX, 0x0812) \
-	F(GUEST_UINV, 0x0814) \
 	F(HOST_ES_SELECTOR, 0x0c00) \
 	F(HOST_CS_SELECTOR, 0x0c02) \
 	F(HOST_SS_SELECTOR, 0x0c04) \
@@ -49,58 +30,21 @@
 	F(CTRL_IO_BITMAP_A, 0x2000) \
 	F(CTRL_IO_BITMAP_B, 0x2002) \
 	F(CTRL_MSR_BITMAPS, 0x2004) \
-	F(CTRL_EXIT_MSR_STORE, 0x2006) \
-	F(CTRL_EXIT_MSR_LOAD, 0x2008) \
-	F(CTRL_ENTRY_MSR_LOAD, 0x200a) \
-	F(CTRL_EXECUTIVE_VMCS, 0x200c) \
-	F(CTRL_PML_ADDRESS, 0x200e) \
-	F(CTRL_TSC_OFFSET, 0x2010) \
 	F(CTRL_VIRTUAL_APIC, 0x2012) \
-	F(CTRL_APIC_ACCESS, 0x2014) \
 	F(CTRL_POSTED_DESCRIPTOR, 0x2016) \
-	F(CTRL_VM_FUNCTIONS, 0x2018) \
 	F(CTRL_EPTP, 0x201a) \
 	F(CTRL_EOI_EXIT_0, 0x201c) \
-	F(CTRL_EOI_EXIT_1, 0x201e) \
-	F(CTRL_EOI_EXIT_2, 0x2020) \
-	F(CTRL_EOI_EXIT_3, 0x2022) \
-	F(CTRL_EPTP_LIST, 0x2024) \
-	F(CTRL_VMREAD_BITMAP, 0x2026) \
-	F(CTRL_VMWRITE_BITMAP, 0x2028) \
-	F(CTRL_VE_INFO, 0x202a) \
 	F(CTRL_XSS_EXITING, 0x202c) \
 	F(CTRL_ENCLS_EXITING, 0x202e) \
-	F(CTRL_SPP_TABLE, 0x2030) \
-	F(CTRL_TSC_MULTIPLIER, 0x2032) \
-	F(CTRL_PROC3, 0x2034) \
-	F(CTRL_ENCLV_EXITING, 0x2036) \
-	F(CTRL_PASID_LOW, 0x2038) \
-	F(CTRL_PASID_HIGH, 0x203a) \
-	F(CTRL_SHARED_EPTP, 0x203c) \
 	F(CTRL_PCONFIG_EXITING, 0x203e) \
-	F(CTRL_HLATP, 0x2040) \
-	F(CTRL_PID_TABLE, 0x2042) \
-	F(CTRL_EXIT2, 0x2044) \
-	F(CTRL_SPEC_CTRL_MASK, 0x204a) \
-	F(CTRL_SPEC_CTRL_SHADOW, 0x204c) \
 	F(GUEST_PHYSICAL_ADDRESS, 0x2400) \
 	F(GUEST_VMCS_LINK, 0x2800) \
 	F(GUEST_DEBUGCTL, 0x2802) \
 	F(GUEST_PAT, 0x2804) \
 	F(GUEST_EFER, 0x2806) \
-	F(GUEST_PERF_GLOBAL_CTRL, 0x2808) \
 	F(GUEST_PDPTE0, 0x280a) \
-	F(GUEST_PDPTE1, 0x280c) \
-	F(GUEST_PDPTE2, 0x280e) \
-	F(GUEST_PDPTE3, 0x2810) \
-	F(GUEST_BNDCFGS, 0x2812) \
-	F(GUEST_RTIT_CTL, 0x2814) \
-	F(GUEST_LBR_CTL, 0x2816) \
-	F(GUEST_PKRS, 0x2818) \
 	F(HOST_PAT, 0x2c00) \
-	F(HOST_EFER, 0x2c02) \
-	F(HOST_PERF_GLOBAL_CTRL, 0x2c04) \
-	F(HOST_PKRS, 0x2c06)
+	F(HOST_EFER, 0x2c02)
 
 /* B.3: 32-bit fields */
 #define VMCS_FIELDS_32(F) \
@@ -117,41 +61,23 @@
 	F(CTRL_ENTRY_MSR_LOAD_COUNT, 0x4014) \
 	F(CTRL_ENTRY_INTERRUPTION_INFO, 0x4016) \
 	F(CTRL_ENTRY_ERROR_CODE, 0x4018) \
-	F(CTRL_ENTRY_INSTRUCTION_LENGTH, 0x401a) \
 	F(CTRL_TPR_THRESHOLD, 0x401c) \
 	F(CTRL_PROC2, 0x401e) \
-	F(CTRL_PLE_GAP, 0x4020) \
-	F(CTRL_PLE_WINDOW, 0x4022) \
-	F(CTRL_INSTRUCTION_TIMEOUT, 0x4024) \
 	F(INSTRUCTION_ERROR, 0x4400) \
 	F(EXIT_REASON, 0x4402) \
 	F(EXIT_INTERRUPTION_INFO, 0x4404) \
 	F(EXIT_INTERRUPTION_ERROR, 0x4406) \
 	F(IDT_VECTORING_INFO, 0x4408) \
-	F(IDT_VECTORING_ERROR, 0x440a) \
 	F(EXIT_INSTRUCTION_LENGTH, 0x440c) \
-	F(EXIT_INSTRUCTION_INFO, 0x440e) \
 	F(GUEST_ES_LIMIT, 0x4800) \
-	F(GUEST_CS_LIMIT, 0x4802) \
-	F(GUEST_SS_LIMIT, 0x4804) \
-	F(GUEST_DS_LIMIT, 0x4806) \
-	F(GUEST_FS_LIMIT, 0x4808) \
-	F(GUEST_GS_LIMIT, 0x480a) \
-	F(GUEST_LDTR_LIMIT, 0x480c) \
-	F(GUEST_TR_LIMIT, 0x480e) \
 	F(GUEST_GDTR_LIMIT, 0x4810) \
 	F(GUEST_IDTR_LIMIT, 0x4812) \
 	F(GUEST_ES_ACCESS, 0x4814) \
 	F(GUEST_CS_ACCESS, 0x4816) \
 	F(GUEST_SS_ACCESS, 0x4818) \
-	F(GUEST_DS_ACCESS, 0x481a) \
-	F(GUEST_FS_ACCESS, 0x481c) \
-	F(GUEST_GS_ACCESS, 0x481e) \
-	F(GUEST_LDTR_ACCESS, 0x4820) \
 	F(GUEST_TR_ACCESS, 0x4822) \
 	F(GUEST_INTERRUPTIBILITY, 0x4824) \
 	F(GUEST_ACTIVITY, 0x4826) \
-	F(GUEST_SMBASE, 0x4828) \
 	F(GUEST_SYSENTER_CS, 0x482a) \
 	F(GUEST_PREEMPTION_TIMER, 0x482e) \
 	F(HOST_SYSENTER_CS, 0x4c00)
@@ -162,27 +88,13 @@
 	F(CTRL_CR4_MASK, 0x6002) \
 	F(CTRL_CR0_SHADOW, 0x6004) \
 	F(CTRL_CR4_SHADOW, 0x6006) \
-	F(CTRL_CR3_TARGET_0, 0x6008) \
-	F(CTRL_CR3_TARGET_1, 0x600a) \
-	F(CTRL_CR3_TARGET_2, 0x600c) \
-	F(CTRL_CR3_TARGET_3, 0x600e) \
 	F(EXIT_QUALIFICATION, 0x6400) \
-	F(EXIT_IO_RCX, 0x6402) \
-	F(EXIT_IO_RSI, 0x6404) \
-	F(EXIT_IO_RDI, 0x6406) \
-	F(EXIT_IO_RIP, 0x6408) \
 	F(GUEST_LINEAR_ADDRESS, 0x640a) \
 	F(GUEST_CR0, 0x6800) \
 	F(GUEST_CR3, 0x6802) \
 	F(GUEST_CR4, 0x6804) \
 	F(GUEST_ES_BASE, 0x6806) \
 	F(GUEST_CS_BASE, 0x6808) \
-	F(GUEST_SS_BASE, 0x680a) \
-	F(GUEST_DS_BASE, 0x680c) \
-	F(GUEST_FS_BASE, 0x680e) \
-	F(GUEST_GS_BASE, 0x6810) \
-	F(GUEST_LDTR_BASE, 0x6812) \
-	F(GUEST_TR_BASE, 0x6814) \
 	F(GUEST_GDTR_BASE, 0x6816) \
 	F(GUEST_IDTR_BASE, 0x6818) \
 	F(GUEST_DR7, 0x681a) \
@@ -192,9 +104,6 @@
 	F(GUEST_PENDING_DEBUG, 0x6822) \
 	F(GUEST_SYSENTER_ESP, 0x6824) \
 	F(GUEST_SYSENTER_EIP, 0x6826) \
-	F(GUEST_S_CET, 0x6828) \
-	F(GUEST_SSP, 0x682a) \
-	F(GUEST_SSP_TABLE, 0x682c) \
 	F(HOST_CR0, 0x6c00) \
 	F(HOST_CR3, 0x6c02) \
 	F(HOST_CR4, 0x6c04) \
@@ -206,10 +115,7 @@
 	F(HOST_SYSENTER_ESP, 0x6c10) \
 	F(HOST_SYSENTER_EIP, 0x6c12) \
 	F(HOST_RSP, 0x6c14) \
-	F(HOST_RIP, 0x6c16) \
-	F(HOST_S_CET, 0x6c18) \
-	F(HOST_SSP, 0x6c1a) \
-	F(HOST_SSP_TABLE, 0x6c1c)
+	F(HOST_RIP, 0x6c16)
 
 #define VMCS_FIELDS(F) VMCS_FIELDS_16(F) VMCS_FIELDS_64(F) VMCS_FIELDS_32(F) VMCS_FIELDS_NATURAL(F)
 /* clang-format on */
@@ -227,106 +133,47 @@ enum vmcs_field { VMCS_FIELDS(VMCS_FIELD_ENUM) };
 
 /* Primary processor-based VM-execution controls (25.6.2) */
 #define PROC_INTERRUPT_WINDOW_EXITING (1u << 2)
-#define PROC_TSC_OFFSETTING (1u << 3)
 #define PROC_HLT_EXITING (1u << 7)
-#define PROC_INVLPG_EXITING (1u << 9)
 #define PROC_MWAIT_EXITING (1u << 10)
 #define PROC_RDPMC_EXITING (1u << 11)
-#define PROC_RDTSC_EXITING (1u << 12)
-#define PROC_CR3_LOAD_EXITING (1u << 15)
-#define PROC_CR3_STORE_EXITING (1u << 16)
-#define PROC_TERTIARY_CONTROLS (1u << 17)
 #define PROC_CR8_LOAD_EXITING (1u << 19)
 #define PROC_CR8_STORE_EXITING (1u << 20)
 #define PROC_TPR_SHADOW (1u << 21)
 #define PROC_NMI_WINDOW_EXITING (1u << 22)
-#define PROC_MOV_DR_EXITING (1u << 23)
-#define PROC_UNCONDITIONAL_IO_EXITING (1u << 24)
 #define PROC_IO_BITMAPS (1u << 25)
-#define PROC_MONITOR_TRAP_FLAG (1u << 27)
 #define PROC_MSR_BITMAPS (1u << 28)
 #define PROC_MONITOR_EXITING (1u << 29)
-#define PROC_PAUSE_EXITING (1u << 30)
 #define PROC_SECONDARY_CONTROLS (1u << 31)
 
-#define INTERRUPT_STATUS_RVI 0xffull /* guest interrupt status: requesting virtual interrupt (25.4.2) */
-
-/* Secondary processor-based VM-execution controls (25.6.2) */
-#define PROC2_VIRTUALIZE_APIC_ACCESSES (1u << 0)
+#define INTERRUPT_STATUS_RVI 0xffull /* Secondary processor-based VM-execution controls (25.6.2) */
 #define PROC2_EPT (1u << 1)
-#define PROC2_DESCRIPTOR_TABLE_EXITING (1u << 2)
 #define PROC2_RDTSCP (1u << 3)
 #define PROC2_VIRTUALIZE_X2APIC (1u << 4)
 #define PROC2_VPID (1u << 5)
 #define PROC2_WBINVD_EXITING (1u << 6)
 #define PROC2_UNRESTRICTED_GUEST (1u << 7)
-#define PROC2_APIC_REGISTER_VIRTUALIZATION (1u << 8)
 #define PROC2_VIRTUAL_INTERRUPT_DELIVERY (1u << 9)
-#define PROC2_PAUSE_LOOP_EXITING (1u << 10)
-#define PROC2_RDRAND_EXITING (1u << 11)
 #define PROC2_INVPCID (1u << 12)
-#define PROC2_VM_FUNCTIONS (1u << 13)
-#define PROC2_VMCS_SHADOWING (1u << 14)
 #define PROC2_ENCLS_EXITING (1u << 15)
-#define PROC2_RDSEED_EXITING (1u << 16)
-#define PROC2_PML (1u << 17)
-#define PROC2_EPT_VIOLATION_VE (1u << 18)
 #define PROC2_CONCEAL_VMX_FROM_PT (1u << 19)
 #define PROC2_XSAVES (1u << 20)
-#define PROC2_PASID_TRANSLATION (1u << 21)
-#define PROC2_MODE_BASED_EXECUTE (1u << 22)
-#define PROC2_SUB_PAGE_WRITE (1u << 23)
-#define PROC2_PT_GUEST_PHYSICAL (1u << 24)
-#define PROC2_TSC_SCALING (1u << 25)
-#define PROC2_USER_WAIT_PAUSE (1u << 26)
 #define PROC2_PCONFIG (1u << 27)
-#define PROC2_ENCLV_EXITING (1u << 28)
-#define PROC2_BUS_LOCK_DETECTION (1u << 30)
-#define PROC2_INSTRUCTION_TIMEOUT (1u << 31)
-
-/* Tertiary processor-based VM-execution controls, a 64-bit field (25.6.2) */
-#define PROC3_LOADIWKEY_EXITING (1ull << 0)
-#define PROC3_HLAT (1ull << 1)
-#define PROC3_EPT_PAGING_WRITE (1ull << 2)
-#define PROC3_GUEST_PAGING_VERIFICATION (1ull << 3)
-#define PROC3_IPI_VIRTUALIZATION (1ull << 4)
-#define PROC3_VIRTUALIZE_SPEC_CTRL (1ull << 7)
 
 /* Primary VM-exit controls (25.7.1) */
 #define EXIT_SAVE_DEBUG_CONTROLS (1u << 2)
 #define EXIT_HOST_ADDRESS_SPACE_SIZE (1u << 9)
-#define EXIT_LOAD_PERF_GLOBAL_CTRL (1u << 12)
 #define EXIT_ACKNOWLEDGE_INTERRUPT (1u << 15)
 #define EXIT_SAVE_PAT (1u << 18)
 #define EXIT_LOAD_PAT (1u << 19)
 #define EXIT_SAVE_EFER (1u << 20)
 #define EXIT_LOAD_EFER (1u << 21)
 #define EXIT_SAVE_PREEMPTION_TIMER (1u << 22)
-#define EXIT_CLEAR_BNDCFGS (1u << 23)
-#define EXIT_CONCEAL_VMX_FROM_PT (1u << 24)
-#define EXIT_CLEAR_RTIT_CTL (1u << 25)
-#define EXIT_CLEAR_LBR_CTL (1u << 26)
-#define EXIT_CLEAR_UINV (1u << 27)
-#define EXIT_LOAD_CET (1u << 28)
-#define EXIT_LOAD_PKRS (1u << 29)
-#define EXIT_SAVE_PERF_GLOBAL_CTRL (1u << 30)
-#define EXIT_SECONDARY_CONTROLS (1u << 31)
 
 /* VM-entry controls (25.8.1) */
 #define ENTRY_LOAD_DEBUG_CONTROLS (1u << 2)
 #define ENTRY_IA32E_MODE_GUEST (1u << 9)
-#define ENTRY_TO_SMM (1u << 10)
-#define ENTRY_DEACTIVATE_DUAL_MONITOR (1u << 11)
-#define ENTRY_LOAD_PERF_GLOBAL_CTRL (1u << 13)
 #define ENTRY_LOAD_PAT (1u << 14)
 #define ENTRY_LOAD_EFER (1u << 15)
-#define ENTRY_LOAD_BNDCFGS (1u << 16)
-#define ENTRY_CONCEAL_VMX_FROM_PT (1u << 17)
-#define ENTRY_LOAD_RTIT_CTL (1u << 18)
-#define ENTRY_LOAD_UINV (1u << 19)
-#define ENTRY_LOAD_CET (1u << 20)
-#define ENTRY_LOAD_LBR_CTL (1u << 21)
-#define ENTRY_LOAD_PKRS (1u << 22)
 
 /* Basic exit reasons (Appendix C) */
 /* clang-format off */
@@ -352,7 +199,6 @@ enum exit_reason { EXIT_REASONS(EXIT_REASON_ENUM) EXIT_REASON_COUNT };
 
 /* The exit-reason field (25.9.1) */
 #define EXIT_REASON_BASIC 0xffffu
-#define EXIT_REASON_FROM_ROOT (1u << 29)
 #define EXIT_REASON_ENTRY_FAILURE (1u << 31)
 
 /* Interruption information: VM-entry (25.8.3), VM-exit (25.9.2), IDT-vectoring (25.9.3) */
@@ -361,10 +207,7 @@ enum exit_reason { EXIT_REASONS(EXIT_REASON_ENUM) EXIT_REASON_COUNT };
 #define INTERRUPTION_EXTERNAL (0u << 8)
 #define INTERRUPTION_NMI (2u << 8)
 #define INTERRUPTION_HARDWARE_EXCEPTION (3u << 8)
-#define INTERRUPTION_SOFTWARE_INTERRUPT (4u << 8)
 #define INTERRUPTION_PRIVILEGED_EXCEPTION (5u << 8) /* INT1 */
-#define INTERRUPTION_SOFTWARE_EXCEPTION (6u << 8)   /* INT3, INTO */
-#define INTERRUPTION_OTHER_EVENT (7u << 8)          /* VM entry only: pending MTF exit */
 #define INTERRUPTION_ERROR_CODE (1u << 11)
 #define INTERRUPTION_NMI_UNBLOCKING (1u << 12) /* VM exit only: due to IRET */
 #define INTERRUPTION_VALID (1u << 31)
@@ -372,44 +215,28 @@ enum exit_reason { EXIT_REASONS(EXIT_REASON_ENUM) EXIT_REASON_COUNT };
 /* Guest activity state (25.4.2) */
 #define ACTIVITY_ACTIVE 0u
 #define ACTIVITY_HLT 1u
-#define ACTIVITY_SHUTDOWN 2u
-#define ACTIVITY_WAIT_FOR_SIPI 3u
 
 /* Guest interruptibility state (25.4.2) */
 #define BLOCKING_BY_STI (1u << 0)
 #define BLOCKING_BY_MOV_SS (1u << 1)
-#define BLOCKING_BY_SMI (1u << 2)
 #define BLOCKING_BY_NMI (1u << 3)
-#define ENCLAVE_INTERRUPTION (1u << 4)
 
 /* Pending debug exceptions (25.4.2) */
-#define PENDING_DEBUG_ENABLED_BREAKPOINT (1ull << 12)
 #define PENDING_DEBUG_BS (1ull << 14)
-#define PENDING_DEBUG_RTM (1ull << 16)
 
 /* Segment access rights (25.4.1); the low byte is the descriptor's */
-#define ACCESS_TYPE 0xfu
-#define ACCESS_S (1u << 4)
 #define ACCESS_DPL (3u << 5)
-#define ACCESS_PRESENT (1u << 7)
 #define ACCESS_L (1u << 13)
 #define ACCESS_DB (1u << 14)
-#define ACCESS_G (1u << 15)
 #define ACCESS_UNUSABLE (1u << 16)
 
 /* EPT pointer (25.6.11) */
-#define EPTP_MEMORY_TYPE 7ull
 #define EPTP_WRITE_BACK 6ull
 #define EPTP_WALK_LENGTH_4 (3ull << 3)
-#define EPTP_ACCESSED_DIRTY (1ull << 6)
 
 /* Exit qualification of an EPT violation (28.2.1) */
-#define EPT_VIOLATION_READ (1u << 0)
 #define EPT_VIOLATION_WRITE (1u << 1)
 #define EPT_VIOLATION_FETCH (1u << 2)
-#define EPT_VIOLATION_READABLE (1u << 3)
-#define EPT_VIOLATION_WRITABLE (1u << 4)
-#define EPT_VIOLATION_EXECUTABLE (1u << 5)
 #define EPT_VIOLATION_LINEAR_VALID (1u << 7)
 #define EPT_VIOLATION_TRANSLATED (1u << 8) /* the access itself, not a page-table access on its way */
 #define EPT_VIOLATION_NMI_UNBLOCKING (1u << 12)
@@ -417,74 +244,42 @@ enum exit_reason { EXIT_REASONS(EXIT_REASON_ENUM) EXIT_REASON_COUNT };
 /* INVEPT and INVVPID types (Vol. 3C, 31.3) */
 #define INVEPT_SINGLE_CONTEXT 1u
 #define INVEPT_ALL_CONTEXTS 2u
-#define INVVPID_INDIVIDUAL_ADDRESS 0u
 #define INVVPID_SINGLE_CONTEXT 1u
 #define INVVPID_ALL_CONTEXTS 2u
-#define INVVPID_SINGLE_CONTEXT_GLOBALS 3u /* retains global translations */
 
 /* MSRs (Appendix A; IA32_FEATURE_CONTROL: Vol. 3C, 24.7) */
 #define MSR_IA32_FEATURE_CONTROL 0x3au
 #define FEATURE_CONTROL_LOCK (1ull << 0)
-#define FEATURE_CONTROL_VMX_IN_SMX (1ull << 1)
 #define FEATURE_CONTROL_VMX_OUTSIDE_SMX (1ull << 2)
 
 #define MSR_IA32_VMX_BASIC 0x480u
 #define VMX_BASIC_REVISION 0x7fffffffull
-#define VMX_BASIC_SIZE(msr) (((msr) >> 32) & 0x1fffu)
-#define VMX_BASIC_32BIT_ADDRESSES (1ull << 48)
-#define VMX_BASIC_DUAL_MONITOR (1ull << 49)
-#define VMX_BASIC_MEMORY_TYPE(msr) (((msr) >> 50) & 0xfu) /* 6: write-back */
-#define VMX_BASIC_INS_OUTS_INFO (1ull << 54)
 #define VMX_BASIC_TRUE_CONTROLS (1ull << 55)
-#define VMX_BASIC_ANY_ERROR_CODE (1ull << 56)
 
 /* Allowed settings: bits 31:0 must be 1 where set, bits 63:32 may be 1 where set. */
-#define MSR_IA32_VMX_PINBASED_CTLS 0x481u
-#define MSR_IA32_VMX_PROCBASED_CTLS 0x482u
-#define MSR_IA32_VMX_EXIT_CTLS 0x483u
-#define MSR_IA32_VMX_ENTRY_CTLS 0x484u
 #define MSR_IA32_VMX_PROCBASED_CTLS2 0x48bu
 #define MSR_IA32_VMX_TRUE_PINBASED_CTLS 0x48du
 #define MSR_IA32_VMX_TRUE_PROCBASED_CTLS 0x48eu
 #define MSR_IA32_VMX_TRUE_EXIT_CTLS 0x48fu
 #define MSR_IA32_VMX_TRUE_ENTRY_CTLS 0x490u
-#define MSR_IA32_VMX_PROCBASED_CTLS3 0x492u /* 64 bits that may be 1 */
-#define MSR_IA32_VMX_EXIT_CTLS2 0x493u      /* likewise */
 
 #define MSR_IA32_VMX_MISC 0x485u
 #define VMX_MISC_TIMER_SHIFT 0x1full /* the preemption timer counts at TSC >> this */
-#define VMX_MISC_EXIT_STORES_LMA (1ull << 5)
-#define VMX_MISC_ACTIVITY_HLT (1ull << 6)
-#define VMX_MISC_ACTIVITY_SHUTDOWN (1ull << 7)
-#define VMX_MISC_ACTIVITY_WAIT_FOR_SIPI (1ull << 8)
-#define VMX_MISC_CR3_TARGETS(msr) (((msr) >> 16) & 0x1ffu)
-#define VMX_MISC_MSR_LIST_MAX(msr) (512u * ((((msr) >> 25) & 7u) + 1u))
-#define VMX_MISC_VMWRITE_ANY (1ull << 29)
-#define VMX_MISC_INJECT_LENGTH_0 (1ull << 30)
 
 #define MSR_IA32_VMX_CR0_FIXED0 0x486u /* bits that must be 1 */
 #define MSR_IA32_VMX_CR0_FIXED1 0x487u /* bits that may be 1 */
 #define MSR_IA32_VMX_CR4_FIXED0 0x488u
 #define MSR_IA32_VMX_CR4_FIXED1 0x489u
-#define MSR_IA32_VMX_VMCS_ENUM 0x48au
-#define MSR_IA32_VMX_VMFUNC 0x491u
 
 #define MSR_IA32_VMX_EPT_VPID_CAP 0x48cu
-#define EPT_CAP_EXECUTE_ONLY (1ull << 0)
 #define EPT_CAP_WALK_LENGTH_4 (1ull << 6)
-#define EPT_CAP_WALK_LENGTH_5 (1ull << 7)
-#define EPT_CAP_UNCACHEABLE (1ull << 8)
 #define EPT_CAP_WRITE_BACK (1ull << 14)
 #define EPT_CAP_2M_PAGES (1ull << 16)
 #define EPT_CAP_1G_PAGES (1ull << 17)
 #define EPT_CAP_INVEPT (1ull << 20)
-#define EPT_CAP_ACCESSED_DIRTY (1ull << 21)
 #define EPT_CAP_INVEPT_SINGLE (1ull << 25)
 #define EPT_CAP_INVEPT_ALL (1ull << 26)
 #define VPID_CAP_INVVPID (1ull << 32)
-#define VPID_CAP_INDIVIDUAL_ADDRESS (1ull << 40)
-#define VPID_CAP_SINGLE_CONTEXT (1ull << 41)
 #define VPID_CAP_ALL_CONTEXTS (1ull << 42)
-#define VPID_CAP_SINGLE_CONTEXT_GLOBALS (1ull << 43)
 
 #endif

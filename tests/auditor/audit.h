@@ -5,7 +5,7 @@
 
 #include "core/x86.h"
 #include "tests/auditor/auditor.h"
-#include "vmx/vmcs.h"
+#include "tests/auditor/vmcs.h"
 
 #define CR4_CET (1ull << 23)
 #define RFLAGS_VM (1ull << 17)

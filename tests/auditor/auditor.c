@@ -24,7 +24,7 @@ const char *vmcs_field_name(uint32_t field)
 #define NAME(name, encoding) \
 	case encoding:       \
 		return "VMCS_" #name;
-		VMCS_FIELDS(NAME)
+		VMCS_FIELDS_ALL(NAME)
 	default:
 		return NULL;
 	}

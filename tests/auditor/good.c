@@ -2,7 +2,7 @@
 /* A VMCS that a CPU with everything the auditor knows of would enter, and that CPU's capabilities. */
 #include "core/x86.h"
 #include "tests/auditor/auditor.h"
-#include "vmx/vmcs.h"
+#include "tests/auditor/vmcs.h"
 
 /* Every defined bit may be 1; the ones that a real CPU wants to be 1 must be. */
 static const struct vmx_caps all = {

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/auditor/vmcs.h"
+
 /* The real instructions get other names and are never called. */
 #define cpuid hardware_cpuid
 #define rdtsc hardware_rdtsc

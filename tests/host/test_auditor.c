@@ -2,7 +2,7 @@
 /* The VM-entry auditor: a good VMCS passes, and from it each rule is broken once, alone. */
 #include "core/x86.h"
 #include "tests/auditor/auditor.h"
-#include "vmx/vmcs.h"
+#include "tests/auditor/vmcs.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -401,10 +401,10 @@ static void test_recorder(void **state)
 	memset(&image, 0, sizeof(image));
 	vmcs_current = &image;
 #define WRITE(name, encoding) vmwrite(encoding, ++fields);
-	VMCS_FIELDS(WRITE)
+	VMCS_FIELDS_ALL(WRITE)
 	size_t n = 0;
 #define READ(name, encoding) assert_int_equal(vmread(encoding), ++n); /* no two fields share a slot */
-	VMCS_FIELDS(READ)
+	VMCS_FIELDS_ALL(READ)
 	assert_string_equal(vmcs_field_name(VMCS_GUEST_RIP), "VMCS_GUEST_RIP");
 	assert_null(vmcs_field_name(0x6c1e));
 	memset(&image, 0, sizeof(image));
