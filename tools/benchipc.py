@@ -17,7 +17,7 @@ HOSTILE_CALLS = 1_000_000
 MACHINES = {        # name: (image, last line, seconds, options of the machine)
     "ipc": ("bench_ipc", r"RESULT portbench \w+(.|\n)*RESULT portbench \w+ .*", 200, {"cpus": 2, "quantum": 1}),
     "ipc_w": ("bench_ipc_w", r"RESULT portload .*", 200, {"quantum": 1}),
-    "ipc_hostile": ("bench_ipc_hostile", r"RESULT porthostile .*", 900, {}),
+    "ipc_hostile": ("bench_ipc_hostile", r"RESULT porthostile .*", 900, {"cpus": 2}),
 }
 
 
